@@ -47,7 +47,8 @@
 #define MBEDTLS_ECP_DP_SECP384R1_ENABLED
 #define MBEDTLS_ECP_DP_CURVE25519_ENABLED
 #define MBEDTLS_ECP_NIST_OPTIM
-#define MBEDTLS_ECP_WINDOW_SIZE 6       // larger tables, fewer additions: measured in handshakes per second
+#define MBEDTLS_ECP_WINDOW_SIZE \
+    6 // larger tables, fewer additions: measured in handshakes per second
 #define MBEDTLS_ECP_FIXED_POINT_OPTIM 1 // precomputed multiples of the generators
 #define MBEDTLS_ECDH_C
 #define MBEDTLS_ECDH_VARIANT_EVEREST_ENABLED // verified X25519
@@ -82,7 +83,8 @@
 #define MBEDTLS_SSL_SRV_C
 #define MBEDTLS_SSL_PROTO_TLS1_3
 #define MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ENABLED
-#define MBEDTLS_SSL_TLS1_3_COMPATIBILITY_MODE // other stacks send ChangeCipherSpec; without this it is fatal
-#define MBEDTLS_SSL_KEEP_PEER_CERTIFICATE     // the peer's identity is read from it after the handshake
+#define MBEDTLS_SSL_TLS1_3_COMPATIBILITY_MODE // other stacks send ChangeCipherSpec; without this it
+                                              // is fatal
+#define MBEDTLS_SSL_KEEP_PEER_CERTIFICATE // the peer's identity is read from it after the handshake
 #define MBEDTLS_SSL_ALPN
 #define MBEDTLS_SSL_SERVER_NAME_INDICATION

@@ -1,0 +1,33 @@
+// server.toml as values; see agent_config.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+#include "base/result.h"
+#include "base/units.h"
+
+namespace hawser::config {
+
+struct ServerConfig {
+    std::string node; // default: the host's name
+    std::string data_dir = "/var/lib/hawser/server";
+    std::string socket = "/run/hawser/server.sock";
+    Endpoint listen; // 0.0.0.0:7443
+    std::vector<Endpoint>
+        advertise; // put into join tokens; empty: the listen address if it is specific
+    std::string trust_domain = "hawser.local"; // used by `init` only
+    std::string dns_domain = "mesh";           // ditto
+    Cidr vip4, vip6;                           // ditto; 240.0.0.0/8 and fd68:6177::/64
+    Duration certificate_lifetime{86'400'000}; // of leaves
+    Duration session_timeout{7'000};
+    std::string log_level = "info";
+    std::string log_format = "automatic";
+};
+
+[[nodiscard]] Result<ServerConfig> load_server_config(const std::string& path);
+[[nodiscard]] Result<ServerConfig> parse_server_config(const std::string& text,
+                                                       const std::string& name);
+
+} // namespace hawser::config

@@ -1,0 +1,89 @@
+// What an agent knows of the mesh at one index: immutable, shared by its workers, built anew for
+// each batch of changes. Lookups on the data path are one hash probe and allocate nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ip.h"
+#include "model/resources.h"
+#include "model/row.h"
+
+namespace hawser::model {
+
+// An instance that may be dialled, with what dialling it needs.
+struct EndpointView {
+    Instance instance;
+    std::string node; // whose certificate its tunnel presents
+    Endpoint tunnel;
+    std::string zone;
+    bool node_alive = false;
+    // Passing or warning, on a live node, with a weight: gets new connections.
+    [[nodiscard]] bool usable() const {
+        return node_alive && instance.health != Health::critical && instance.weight > 0;
+    }
+};
+
+struct ServiceView {
+    Service service;
+    std::vector<EndpointView> endpoints; // all, in key order
+    std::vector<std::uint32_t> usable;   // indices into endpoints
+    std::vector<Policy> policies;        // those of this service, in name order
+};
+
+struct NodeView {
+    Node node;
+};
+
+class MeshSnapshot {
+  public:
+    [[nodiscard]] std::uint64_t index() const { return index_; }
+    [[nodiscard]] const TrustDomain& trust() const { return trust_; }
+    [[nodiscard]] const ServiceView* service(std::string_view name) const;
+    [[nodiscard]] const ServiceView* service_by_vip(const IpAddress& address) const;
+    [[nodiscard]] const Node* node(std::string_view name) const;
+    [[nodiscard]] std::span<const ServiceView> services() const { return services_; }
+    [[nodiscard]] std::span<const Node> nodes() const { return nodes_; }
+
+  private:
+    friend class SnapshotBuilder;
+    struct TextHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const {
+            return std::hash<std::string_view>{}(text);
+        }
+    };
+    using NameIndex = std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>>;
+
+    std::uint64_t index_ = 0;
+    TrustDomain trust_;
+    std::vector<ServiceView> services_; // in name order
+    std::vector<Node> nodes_;
+    NameIndex service_index_, node_index_;
+    std::unordered_map<IpAddress, std::uint32_t> vip_index_;
+};
+using SnapshotPtr = std::shared_ptr<const MeshSnapshot>;
+
+// Accumulates changes (one thread) and makes snapshots of them.
+class SnapshotBuilder {
+  public:
+    void reset();                     // forget everything
+    void apply(const Change& change); // kinds agents do not see are ignored
+    void set_index(std::uint64_t index) { index_ = index; }
+    [[nodiscard]] std::uint64_t index() const { return index_; }
+    [[nodiscard]] SnapshotPtr build() const;
+    // Every row held, as changes: for the cache on disk.
+    [[nodiscard]] std::vector<Change> rows() const;
+
+  private:
+    std::uint64_t index_ = 0;
+    std::map<std::pair<Kind, std::string>, Change> rows_;
+};
+
+} // namespace hawser::model

@@ -1,0 +1,123 @@
+// The nouns of the mesh: what the registry holds. Plain values; every field is valid once it
+// passed check() (validation.h), wherever it came from.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+#include "base/limits.h"
+#include "base/units.h"
+#include "model/identity.h"
+
+namespace hawser::model {
+
+enum class Protocol : std::uint8_t { tcp, http, grpc };
+enum class Balance : std::uint8_t { least_request, round_robin, random };
+enum class Effect : std::uint8_t { deny, allow };
+enum class PolicyMode : std::uint8_t { enforce, shadow };
+enum class Health : std::uint8_t { passing, warning, critical };
+
+// A logical destination. Created by `apply`, or with these defaults by the first instance.
+struct Service {
+    std::string name;
+    Protocol protocol = Protocol::tcp;
+    Balance balance = Balance::least_request;
+    Effect default_policy = Effect::deny;
+    Duration connect_timeout{5'000};
+    Duration idle_timeout{3'600'000};     // zero: never
+    std::uint32_t max_connections = 1024; // per calling agent
+    IpAddress vip4;                       // allocated by the registry, stable, never from a file
+    IpAddress vip6;
+
+    bool operator==(const Service&) const = default;
+};
+
+// One listening process of a service on one node. Identified by (node, service, port).
+struct Instance {
+    std::string node;
+    std::string service;
+    std::uint16_t port = 0;   // on the node, where its agent dials it
+    std::uint32_t weight = 1; // 0: gets no new connections
+    std::map<std::string, std::string> labels;
+    Health health = Health::critical;
+    std::string health_reason; // of the last check that is not passing; for people
+
+    bool operator==(const Instance&) const = default;
+    // "web-1/api/8080": the row key.
+    [[nodiscard]] std::string key() const;
+};
+
+// A host with an agent.
+struct Node {
+    std::string name;
+    std::string zone;                          // "eu-west-1/a"; may be empty
+    Endpoint tunnel;                           // where other agents reach its tunnel listener
+    std::string version;                       // the agent's
+    std::vector<std::string> allowed_services; // what its join token let it speak for
+    bool alive = false;                        // its agent's session; false takes its instances out
+    WallTime joined_at = 0;
+
+    bool operator==(const Node&) const = default;
+};
+
+// Who may call a service. Deny always wins over allow; without a match the service's
+// default_policy decides.
+struct Policy {
+    std::string name;
+    std::string service;
+    Effect action = Effect::allow;
+    PolicyMode mode = PolicyMode::enforce;
+    std::vector<std::string> from; // calling services; "*" is any service of the mesh
+
+    bool operator==(const Policy&) const = default;
+};
+
+struct JoinToken {
+    std::string id;          // public part
+    std::string secret_hash; // SHA-256 of the secret, 32 bytes
+    std::string node;
+    std::vector<std::string> services;
+    WallTime expires_at = 0;
+    WallTime used_at = 0; // 0: not yet
+
+    bool operator==(const JoinToken&) const = default;
+};
+
+enum class Role : std::uint8_t { reader, operator_, admin };
+
+struct OperatorToken {
+    std::string id;
+    std::string secret_hash; // SHA-256, 32 bytes
+    Role role = Role::admin;
+    WallTime created_at = 0;
+
+    bool operator==(const OperatorToken&) const = default;
+};
+
+// The one row that says whose mesh this is.
+struct TrustDomain {
+    std::string name = "hawser.local";
+    std::string dns_domain = "mesh";
+    Cidr vip4;                              // 240.0.0.0/8
+    Cidr vip6;                              // fd68:6177::/64
+    std::vector<std::string> roots;         // DER; more than one while a rotation runs
+    std::vector<std::string> intermediates; // DER; the newest first
+
+    bool operator==(const TrustDomain&) const = default;
+};
+
+// `any_source` in Policy::from.
+inline constexpr std::string_view any_source = "*";
+
+[[nodiscard]] std::string_view to_string(Protocol value);
+[[nodiscard]] std::string_view to_string(Balance value);
+[[nodiscard]] std::string_view to_string(Effect value);
+[[nodiscard]] std::string_view to_string(PolicyMode value);
+[[nodiscard]] std::string_view to_string(Health value);
+[[nodiscard]] std::string_view to_string(Role value);
+
+} // namespace hawser::model

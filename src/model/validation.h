@@ -1,0 +1,18 @@
+// The rules a resource must keep to be stored. The same functions run in the CLI (validate,
+// apply), on the server before it proposes, and on the agent for what it receives.
+// Each returns one clear error that names the resource and the field.
+#pragma once
+
+#include "base/result.h"
+#include "model/resources.h"
+
+namespace hawser::model {
+
+[[nodiscard]] Result<void> check(const Service& service);
+[[nodiscard]] Result<void> check(const Instance& instance);
+[[nodiscard]] Result<void> check(const Node& node);
+[[nodiscard]] Result<void> check(const Policy& policy);
+[[nodiscard]] Result<void> check(const JoinToken& token);
+[[nodiscard]] Result<void> check(const TrustDomain& domain);
+
+} // namespace hawser::model
