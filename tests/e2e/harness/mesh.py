@@ -1,0 +1,245 @@
+"""A mesh of the real binary: a server and agents, each on a host of its own."""
+
+import contextlib
+import json
+import os
+import signal
+
+from . import capture, nameserver, toml
+from .checks import CheckFailed, check, check_equal, wait_until
+from .hosts import Network, wait_for_port
+
+METRICS_PORT = 15020
+TUNNEL_PORT = 15008
+
+
+def service(name, port=None, user=None, check=None, upstream=None, **more):
+    """A [[service]] table of agent.toml."""
+    table = {"name": name}
+    if port is not None:
+        table["port"] = port
+    if user is not None:
+        table["user"] = str(user)
+    if check is not None:
+        table["check"] = check
+    if upstream is not None:
+        table["upstream"] = upstream
+    return table | more
+
+
+def tcp_check(interval="1s"):
+    return [{"tcp": True, "interval": interval, "timeout": "1s"}]
+
+
+class Daemon:
+    """One `hawser server` or `hawser agent`."""
+
+    role = None
+
+    def __init__(self, mesh, host):
+        self.mesh, self.host = mesh, host
+        self.data_dir = os.path.join(host.directory, self.role)
+        self.socket = os.path.join(host.directory, f"{self.role}.sock")
+        self.config_path = os.path.join(host.directory, f"{self.role}.toml")
+        self.process = None
+
+    def launch(self):
+        self.process = self.host.start(self.mesh.binary, self.role, "-c", self.config_path,
+                                       name=self.role)
+        return self.process
+
+    def hawser(self, *arguments, **options):
+        """Runs a hawser command against this daemon; CompletedProcess."""
+        return self.host.run(self.mesh.binary, *arguments, "--socket", self.socket, **options)
+
+    def output(self, *arguments, **options):
+        return self.host.output(self.mesh.binary, *arguments, "--socket", self.socket, **options)
+
+    def status(self):
+        result = self.hawser("status", "--json")
+        if result.returncode != 0:
+            raise CheckFailed(f"status exited {result.returncode}: {result.stderr.strip()}")
+        return json.loads(result.stdout)
+
+    def wait_status(self, predicate, timeout, what):
+        def holds():
+            if not self.process.running():
+                raise SystemError(f"{self.process.name} ended: {self.process.log()[-3000:]}")
+            status = self.status()
+            if not predicate(status):
+                raise CheckFailed(f"status {json.dumps(status)[:1500]}")
+            return status
+
+        return wait_until(holds, timeout, what)
+
+    def stop(self, timeout=15):
+        check_equal(self.process.stop(timeout=timeout), 0, f"{self.process.name}: exit code")
+
+    def kill_9(self):
+        self.process.kill()
+
+    def logs(self):
+        return "".join(process.log() for process in self.host.processes
+                       if process.name == f"{self.role} on {self.host.name}")
+
+    def memory(self):
+        """Resident bytes."""
+        with open(f"/proc/{self.process.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Server(Daemon):
+    role = "server"
+
+    def __init__(self, mesh, host):
+        super().__init__(mesh, host)
+        self.address = f"{host.ip4}:7443"
+        self.config = {"node": host.name, "data_dir": self.data_dir, "socket": self.socket,
+                       "listen": "0.0.0.0:7443", "advertise": [self.address]}
+
+    def initialise(self):
+        self.host.file("server.toml", toml.dump(self.config))
+        return self.host.output(self.mesh.binary, "init", "-c", self.config_path)
+
+    def start(self):
+        self.host.file("server.toml", toml.dump(self.config))
+        self.launch()
+        self.wait_status(lambda status: True, 15, "the server answers on its socket")
+
+    def create_token(self, node, services, *arguments):
+        text = self.output("token", "create", "--node", node, "--services", ",".join(services),
+                           "--json", *arguments)
+        return json.loads(text)["token"]
+
+    def apply(self, text, *arguments, check_exit=True):
+        path = self.host.file(f"resources.{len(os.listdir(self.host.directory))}.toml", text)
+        result = self.hawser("apply", "-f", path, "--wait", *arguments)
+        if check_exit:
+            check(result.returncode == 0, f"apply exited {result.returncode}: "
+                  f"{result.stdout}{result.stderr}")
+        return result
+
+    def allow(self, *pairs, protocol="tcp"):
+        """Policies that let `source` call `destination`, enforced when this returns."""
+        text = ""
+        for source, destination in pairs:
+            text += (f'[[policy]]\nname = "{source}-calls-{destination}"\nservice = '
+                     f'"{destination}"\naction = "allow"\nfrom = ["{source}"]\n\n')
+        self.apply(text)
+
+
+class Agent(Daemon):
+    role = "agent"
+
+    def __init__(self, mesh, host, services, config):
+        super().__init__(mesh, host)
+        self.services = services
+        self.token_path = os.path.join(host.directory, "join-token")
+        self.config = {"node": host.name, "servers": [mesh.server.address],
+                       "join_token_file": self.token_path, "data_dir": self.data_dir,
+                       "socket": self.socket,
+                       "services_dir": os.path.join(host.directory, "services.d"),
+                       "tunnel": {"listen": "0.0.0.0:15008",
+                                  "advertise": f"{host.ip4}:{TUNNEL_PORT}"}}
+        for key, item in config.items():
+            both = isinstance(item, dict) and isinstance(self.config.get(key), dict)
+            self.config[key] = self.config[key] | item if both else item
+
+    def write_config(self):
+        self.host.file("agent.toml", toml.dump(self.config | {"service": self.services}))
+
+    def enrol(self, names=None):
+        """Writes the configuration and a fresh join token."""
+        self.write_config()
+        names = names or sorted({entry["name"] for entry in self.services})
+        token = self.mesh.server.create_token(self.host.name, names)
+        self.host.file("join-token", token + "\n", mode=0o600)
+
+    def start(self):
+        self.launch()
+        self.wait_status(lambda status: status["server"] and status["received_index"] > 0
+                         and status["enforced_index"] >= status["received_index"]
+                         and len(status["certificates"]) > len({s["name"] for s in self.services}),
+                         20, f"{self.host.name} is part of the mesh")
+
+    def metrics(self):
+        """{'name{label="value",…}': number}"""
+        text = self.host.call(_read_metrics)
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+                for line in text.splitlines() if line and not line.startswith("#")}
+
+    def metric(self, name, **labels):
+        """The sum over the series of that name that have these labels."""
+        wanted = [f'{key}="{item}"' for key, item in labels.items()]
+        return sum(number for series, number in self.metrics().items()
+                   if series.split("{")[0] == name and all(part in series for part in wanted))
+
+
+def _read_metrics():
+    import urllib.request
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=5) as answer:
+        return answer.read().decode()
+
+
+class Mesh:
+    def __init__(self, binary, directory):
+        self.binary, self.directory = binary, directory
+        self.network = Network(directory)
+        self.network.on_switch(nameserver.serve_names)
+        self.server, self.agents, self.captures = None, {}, 0
+
+    def start_server(self, name="s1", **config):
+        host = self.network.add_host(name)
+        self.server = Server(self, host)
+        self.server.config |= config
+        self.server.initialise()
+        self.server.start()
+        return self.server
+
+    def add_host(self, name):
+        return self.network.add_host(name)
+
+    def add_agent(self, name, services, **config):
+        """A host with an agent that is not started yet."""
+        agent = Agent(self, self.add_host(name), services, config)
+        self.agents[name] = agent
+        return agent
+
+    def start_agent(self, name, services, **config):
+        agent = self.add_agent(name, services, **config)
+        agent.enrol()
+        agent.start()
+        return agent
+
+    def wait_passing(self, name, count, timeout=15, seen_by=None):
+        """Waits until `count` instances of the service are usable, for the server and agents."""
+        watchers = [self.server] if seen_by is None else seen_by
+        for watcher in watchers:
+            wait_until(lambda: len(self.passing(name, watcher)) == count, timeout,
+                       f"{count} passing instances of {name}")
+
+    def passing(self, name, watcher=None):
+        result = (watcher or self.server).hawser("services", name, "--json")
+        if result.returncode != 0:
+            raise CheckFailed(f"services {name}: {result.stderr.strip()}")
+        return [instance for instance in json.loads(result.stdout)["instances"]
+                if instance["health"] == "passing" and instance.get("alive", True)]
+
+    def capture(self, host):
+        self.captures += 1
+        path = os.path.join(self.directory, f"capture.{self.captures}")
+        return capture.Capture(self.network, f"v-{host.name}", path)
+
+    def print_logs(self, limit=6000):
+        for host in self.network.hosts:
+            for process in host.processes:
+                with contextlib.suppress(OSError):
+                    state = "running" if process.running() else f"exit {process.popen.returncode}"
+                    print(f"--- {process.name} ({state})\n{process.log()[-limit:]}", flush=True)
+
+    def close(self):
+        self.network.close()
+
+
+__all__ = ["Mesh", "service", "tcp_check", "wait_for_port", "signal"]
