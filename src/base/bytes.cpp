@@ -37,11 +37,12 @@ constexpr std::uint8_t hex_value(char c) {
 using CrcTables = std::array<std::array<std::uint32_t, 256>, 8>;
 
 constexpr CrcTables make_crc_tables() {
-    constexpr std::uint32_t polynomial = 0x82f63b78;  // Castagnoli, reflected
+    constexpr std::uint32_t polynomial = 0x82f63b78; // Castagnoli, reflected
     CrcTables tables{};
     for (std::uint32_t byte = 0; byte < 256; ++byte) {
         std::uint32_t crc = byte;
-        for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? polynomial : 0);
+        for (int bit = 0; bit < 8; ++bit)
+            crc = (crc >> 1) ^ ((crc & 1) != 0 ? polynomial : 0);
         tables[0][byte] = crc;
     }
     for (std::size_t k = 1; k < tables.size(); ++k) {
@@ -62,7 +63,7 @@ std::uint64_t load_little_endian(const std::uint8_t* bytes) {
     return word;
 }
 
-}  // namespace
+} // namespace
 
 std::string to_hex(ByteView bytes) {
     std::string text;
@@ -135,9 +136,11 @@ std::uint32_t crc32c(ByteView bytes, std::uint32_t seed) {
     for (; left >= 8; at += 8, left -= 8) {
         const std::uint64_t word = load_little_endian(at) ^ crc;
         crc = 0;
-        for (std::size_t k = 0; k < 8; ++k) crc ^= crc_tables[7 - k][word >> (8 * k) & 0xff];
+        for (std::size_t k = 0; k < 8; ++k)
+            crc ^= crc_tables[7 - k][word >> (8 * k) & 0xff];
     }
-    for (; left > 0; ++at, --left) crc = (crc >> 8) ^ crc_tables[0][(crc ^ *at) & 0xff];
+    for (; left > 0; ++at, --left)
+        crc = (crc >> 8) ^ crc_tables[0][(crc ^ *at) & 0xff];
     return ~crc;
 }
 
@@ -176,13 +179,13 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
-std::string quoted(std::string_view text, std::size_t limit) {
-    std::string out = "'";
+std::string printable(std::string_view text, std::size_t limit) {
+    std::string out;
     std::size_t taken = 0;
     while (taken < text.size()) {
         const std::string_view rest = text.substr(taken);
         const std::size_t length = std::max<std::size_t>(utf8_sequence_length(rest), 1);
-        if (taken + length > limit) break;
+        if (taken + length > limit) return out + "…";
         const auto first = static_cast<std::uint8_t>(rest[0]);
         const bool invalid = length == 1 && first >= 0x80;
         // U+0080–U+009F are control characters too: some terminals obey them.
@@ -197,8 +200,11 @@ std::string quoted(std::string_view text, std::size_t limit) {
         }
         taken += length;
     }
-    out += taken < text.size() ? "…'" : "'";
     return out;
+}
+
+std::string quote(std::string_view text, std::size_t limit) {
+    return "'" + printable(text, limit) + "'";
 }
 
 bool equal_constant_time(std::string_view a, std::string_view b) {
@@ -211,4 +217,4 @@ bool equal_constant_time(std::string_view a, std::string_view b) {
     return difference == 0;
 }
 
-}  // namespace hawser
+} // namespace hawser

@@ -30,9 +30,11 @@ using ByteView = std::span<const std::uint8_t>;
 // CRC-32C (Castagnoli) of bytes, continued from `seed`.
 [[nodiscard]] std::uint32_t crc32c(ByteView bytes, std::uint32_t seed = 0);
 
-// The text in single quotes for a message: control characters and bytes that are not UTF-8 as
-// \xNN, cut after `limit` bytes. What a user or a peer sent is never shown in any other way.
-[[nodiscard]] std::string quoted(std::string_view text, std::size_t limit = 80);
+// The text for a message or a screen: control characters and bytes that are not UTF-8 as \xNN,
+// cut after `limit` bytes. What a user or a peer sent is never shown in any other way.
+[[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 80);
+// The same in single quotes.
+[[nodiscard]] std::string quote(std::string_view text, std::size_t limit = 80);
 
 // Whether the text is well-formed UTF-8 (RFC 3629: no surrogates, nothing over U+10FFFF).
 [[nodiscard]] bool is_utf8(std::string_view text);

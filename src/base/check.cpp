@@ -10,4 +10,4 @@ void check_failed(const char* expression, const char* file, int line) {
     std::abort();
 }
 
-}  // namespace hawser
+} // namespace hawser

@@ -32,14 +32,15 @@ std::size_t hash_bytes(const std::array<std::uint8_t, 16>& bytes, std::uint64_t 
 }
 
 std::unexpected<Error> not_an_endpoint(std::string_view text) {
-    return fail(ErrorCode::invalid,
-                quoted(text) + " is not ADDRESS:PORT (like \"10.0.0.1:7443\" or \"[fd00::1]:7443\")");
+    return fail(
+        ErrorCode::invalid,
+        quote(text) + " is not ADDRESS:PORT (like \"10.0.0.1:7443\" or \"[fd00::1]:7443\")");
 }
 
-}  // namespace
+} // namespace
 
 Result<IpAddress> IpAddress::parse(std::string_view text) {
-    char terminated[INET6_ADDRSTRLEN];  // inet_pton wants a C string; no address is longer
+    char terminated[INET6_ADDRSTRLEN]; // inet_pton wants a C string; no address is longer
     if (text.size() < sizeof terminated && !text.contains('\0')) {
         *std::copy(text.begin(), text.end(), terminated) = '\0';
         in_addr v4_bytes{};
@@ -47,7 +48,7 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
         std::array<std::uint8_t, 16> v6_bytes{};
         if (::inet_pton(AF_INET6, terminated, v6_bytes.data()) == 1) return v6(v6_bytes);
     }
-    return fail(ErrorCode::invalid, quoted(text) + " is not an IP address");
+    return fail(ErrorCode::invalid, quote(text) + " is not an IP address");
 }
 
 bool IpAddress::is_v4() const {
@@ -108,7 +109,7 @@ Result<Cidr> Cidr::parse(std::string_view text) {
     if (slash == std::string_view::npos || !base ||
         !parse_decimal(text.substr(slash + 1), base->is_v4() ? 32 : 128, length)) {
         return fail(ErrorCode::invalid,
-                    quoted(text) + " is not a prefix (like \"240.0.0.0/8\" or \"fd68:6177::/64\")");
+                    quote(text) + " is not a prefix (like \"240.0.0.0/8\" or \"fd68:6177::/64\")");
     }
     std::array<std::uint8_t, 16> bytes = base->bytes();
     const unsigned fixed = length + (base->is_v4() ? 96 : 0);
@@ -118,7 +119,7 @@ Result<Cidr> Cidr::parse(std::string_view text) {
     const Cidr cidr{.base = IpAddress::v6(bytes), .length = static_cast<std::uint8_t>(length)};
     if (cidr.base != *base) {
         return fail(ErrorCode::invalid,
-                    quoted(text) + " has host bits set; did you mean '" + cidr.to_string() + "'?");
+                    quote(text) + " has host bits set; did you mean '" + cidr.to_string() + "'?");
     }
     return cidr;
 }
@@ -137,7 +138,7 @@ std::string Cidr::to_string() const {
     return base.to_string() + "/" + std::to_string(length);
 }
 
-}  // namespace hawser
+} // namespace hawser
 
 std::size_t std::hash<hawser::IpAddress>::operator()(
     const hawser::IpAddress& address) const noexcept {

@@ -22,6 +22,12 @@ inline constexpr std::size_t policies = 50'000;
 inline constexpr std::size_t sources_per_policy = 256;
 inline constexpr std::size_t labels_per_instance = 32;
 inline constexpr std::size_t label_length = 255;
+inline constexpr std::size_t zone_length = 127;
+inline constexpr std::uint32_t instance_weight = 1000; // finer shares than 0.1 % mean nothing
+inline constexpr std::uint32_t service_connections = 1'000'000;
+inline constexpr auto service_connect_timeout = 5min; // a caller gave up long before
+inline constexpr auto service_idle_timeout = std::chrono::hours(24 * 365);
+inline constexpr std::size_t trust_roots = 8; // a rotation needs two
 inline constexpr std::size_t join_tokens = 10'000;
 inline constexpr std::size_t services_per_token = 256;
 

@@ -7,13 +7,14 @@ namespace hawser {
 
 namespace {
 
-constexpr std::size_t longest_word = 64;  // beyond it nothing is a typing slip
+constexpr std::size_t longest_word = 64; // beyond it nothing is a typing slip
 
 // Optimal string alignment: insertions, deletions, replacements and swaps of neighbours. Keeps
 // the last three rows of the usual table.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
     std::array<std::array<std::size_t, longest_word + 1>, 3> rows{};
-    for (std::size_t j = 0; j <= b.size(); ++j) rows[0][j] = j;
+    for (std::size_t j = 0; j <= b.size(); ++j)
+        rows[0][j] = j;
     for (std::size_t i = 1; i <= a.size(); ++i) {
         auto& row = rows[i % 3];
         const auto& above = rows[(i - 1) % 3];
@@ -29,7 +30,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return rows[a.size() % 3][b.size()];
 }
 
-}  // namespace
+} // namespace
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known) {
     if (word.empty() || word.size() > longest_word) return {};
@@ -49,4 +50,4 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
     return best;
 }
 
-}  // namespace hawser
+} // namespace hawser

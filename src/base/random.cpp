@@ -19,10 +19,11 @@ std::uint64_t next_seed(std::uint64_t& counter) {
     return z ^ (z >> 31);
 }
 
-}  // namespace
+} // namespace
 
 Random::Random(std::uint64_t seed) {
-    for (std::uint64_t& word : state_) word = next_seed(seed);
+    for (std::uint64_t& word : state_)
+        word = next_seed(seed);
 }
 
 std::uint64_t Random::next() {
@@ -40,7 +41,7 @@ std::uint64_t Random::next() {
 std::uint64_t Random::below(std::uint64_t bound) {
     HAWSER_CHECK(bound > 0);
     // Rejects the top values that would make some results likelier than others.
-    const std::uint64_t surplus = -bound % bound;  // 2^64 mod bound
+    const std::uint64_t surplus = -bound % bound; // 2^64 mod bound
     std::uint64_t value;
     do {
         value = next();
@@ -60,4 +61,4 @@ void fill_secure_random(std::span<std::uint8_t> bytes) {
     }
 }
 
-}  // namespace hawser
+} // namespace hawser

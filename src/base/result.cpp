@@ -56,4 +56,4 @@ std::string_view to_string(ErrorCode code) {
     return "unknown error";
 }
 
-}  // namespace hawser
+} // namespace hawser

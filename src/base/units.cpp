@@ -21,12 +21,17 @@ struct Unit {
 constexpr std::array duration_units{
     Unit{"d", 86'400'000}, Unit{"h", 3'600'000}, Unit{"m", 60'000}, Unit{"s", 1000}, Unit{"ms", 1},
 };
-constexpr std::uint64_t longest_duration = 36'525ULL * 86'400'000;  // a century: no sum overflows
+constexpr std::uint64_t longest_duration = 36'525ULL * 86'400'000; // a century: no sum overflows
 
 constexpr std::array size_units{
-    Unit{"", 1},         Unit{"B", 1},
-    Unit{"kB", 1000},    Unit{"MB", 1000'000},  Unit{"GB", 1000'000'000},
-    Unit{"KiB", 1 << 10}, Unit{"MiB", 1 << 20}, Unit{"GiB", 1 << 30},
+    Unit{"", 1},
+    Unit{"B", 1},
+    Unit{"kB", 1000},
+    Unit{"MB", 1000'000},
+    Unit{"GB", 1000'000'000},
+    Unit{"KiB", 1 << 10},
+    Unit{"MiB", 1 << 20},
+    Unit{"GiB", 1 << 30},
 };
 
 // Takes a run of decimal digits from the front; false when there is none or it does not fit.
@@ -39,7 +44,8 @@ bool take_number(std::string_view& text, std::uint64_t& value) {
 
 std::string_view take_letters(std::string_view& text) {
     std::size_t length = 0;
-    while (length < text.size() && (text[length] < '0' || text[length] > '9')) ++length;
+    while (length < text.size() && (text[length] < '0' || text[length] > '9'))
+        ++length;
     const std::string_view letters = text.substr(0, length);
     text.remove_prefix(length);
     return letters;
@@ -47,10 +53,10 @@ std::string_view take_letters(std::string_view& text) {
 
 std::unexpected<Error> not_a_duration(std::string_view text) {
     return fail(ErrorCode::invalid,
-                quoted(text) + " is not a duration (write it like \"250ms\", \"10s\", \"1h30m\")");
+                quote(text) + " is not a duration (write it like \"250ms\", \"10s\", \"1h30m\")");
 }
 
-}  // namespace
+} // namespace
 
 Result<Duration> parse_duration(std::string_view text) {
     std::string_view rest = text;
@@ -66,7 +72,7 @@ Result<Duration> parse_duration(std::string_view text) {
         if (next_unit == duration_units.size()) return not_a_duration(text);
         const std::uint64_t factor = duration_units[next_unit++].factor;
         if (number > longest_duration / factor || (sum += number * factor) > longest_duration) {
-            return fail(ErrorCode::invalid, quoted(text) + " is longer than a century");
+            return fail(ErrorCode::invalid, quote(text) + " is longer than a century");
         }
     } while (!rest.empty());
     return Duration{static_cast<Duration::rep>(sum)};
@@ -92,18 +98,18 @@ Result<std::uint64_t> parse_size(std::string_view text) {
         for (const Unit& unit : size_units) {
             if (unit.name != rest) continue;
             if (number > std::numeric_limits<std::uint64_t>::max() / unit.factor) {
-                return fail(ErrorCode::invalid, quoted(text) + " is too large a size");
+                return fail(ErrorCode::invalid, quote(text) + " is too large a size");
             }
             return number * unit.factor;
         }
     }
     return fail(ErrorCode::invalid,
-                quoted(text) + " is not a size (write it like \"512\", \"64KiB\", \"16MiB\")");
+                quote(text) + " is not a size (write it like \"512\", \"64KiB\", \"16MiB\")");
 }
 
 std::string format_time(WallTime time) {
     using namespace std::chrono;
-    constexpr WallTime last = 253'402'300'799'999;  // the end of year 9999: four digits
+    constexpr WallTime last = 253'402'300'799'999; // the end of year 9999: four digits
     time = std::min(std::max<WallTime>(time, 0), last);
     const auto seconds = floor<std::chrono::seconds>(sys_time<milliseconds>(milliseconds(time)));
     const auto day = floor<days>(seconds);
@@ -114,4 +120,4 @@ std::string format_time(WallTime time) {
                        clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
-}  // namespace hawser
+} // namespace hawser

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -82,6 +83,10 @@ class SnapshotBuilder {
     [[nodiscard]] std::vector<Change> rows() const;
 
   private:
+    void add_nodes(MeshSnapshot& snapshot) const;
+    void add_services(MeshSnapshot& snapshot) const;
+    void add_instances(MeshSnapshot& snapshot) const;
+
     std::uint64_t index_ = 0;
     std::map<std::pair<Kind, std::string>, Change> rows_;
 };

@@ -3,6 +3,8 @@
 // Each returns one clear error that names the resource and the field.
 #pragma once
 
+#include <string_view>
+
 #include "base/result.h"
 #include "model/resources.h"
 
@@ -13,6 +15,7 @@ namespace hawser::model {
 [[nodiscard]] Result<void> check(const Node& node);
 [[nodiscard]] Result<void> check(const Policy& policy);
 [[nodiscard]] Result<void> check(const JoinToken& token);
+[[nodiscard]] Result<void> check(const OperatorToken& token);
 [[nodiscard]] Result<void> check(const TrustDomain& domain);
 
 } // namespace hawser::model

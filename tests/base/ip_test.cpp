@@ -30,8 +30,9 @@ TEST_CASE("addresses: kinds") {
 }
 
 TEST_CASE("addresses: what is refused") {
-    const std::string_view cases[] = {"", "10.0.0", "10.0.0.256", "10.0.0.01", "10.0.0.1 ", "web-1", "::g", "fe80::1%eth0",
-                                      "1.2.3.4.5", ":::", {"10.0.0.1\0", 9}};
+    const std::string_view cases[] = {
+        "",    "10.0.0",       "10.0.0.256", "10.0.0.01", "10.0.0.1 ",      "web-1",
+        "::g", "fe80::1%eth0", "1.2.3.4.5",  ":::",       {"10.0.0.1\0", 9}};
     for (const std::string_view text : cases) {
         CAPTURE(text);
         CHECK_FALSE(IpAddress::parse(text).has_value());
@@ -47,9 +48,9 @@ TEST_CASE("endpoints") {
     CHECK(v4.to_string() == "10.0.0.1:7443");
     CHECK(Endpoint::parse("[fd00::1]:0").value().to_string() == "[fd00::1]:0");
     CHECK(Endpoint::parse("[::]:65535").value().port == 65535);
-    for (const char* text : {"", "10.0.0.1", "10.0.0.1:", ":80", "10.0.0.1:65536", "10.0.0.1:-1", "10.0.0.1:080",
-                             "fd00::1:80", "[fd00::1]", "[fd00::1]80", "[10.0.0.1]:80", "[]:80", "web-1:80",
-                             "10.0.0.1:80 ", "10.0.0.1:8x"}) {
+    for (const char* text : {"", "10.0.0.1", "10.0.0.1:", ":80", "10.0.0.1:65536", "10.0.0.1:-1",
+                             "10.0.0.1:080", "fd00::1:80", "[fd00::1]", "[fd00::1]80",
+                             "[10.0.0.1]:80", "[]:80", "web-1:80", "10.0.0.1:80 ", "10.0.0.1:8x"}) {
         CAPTURE(text);
         CHECK_FALSE(Endpoint::parse(text).has_value());
     }
@@ -73,7 +74,8 @@ TEST_CASE("prefixes") {
     const Cidr odd = Cidr::parse("172.16.0.0/12").value();
     CHECK(odd.contains(IpAddress::parse("172.31.255.255").value()));
     CHECK_FALSE(odd.contains(IpAddress::parse("172.32.0.0").value()));
-    for (const char* text : {"", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "fd00::/129", "/8", "10.0.0.0/08", "x/8"}) {
+    for (const char* text :
+         {"", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "fd00::/129", "/8", "10.0.0.0/08", "x/8"}) {
         CAPTURE(text);
         CHECK_FALSE(Cidr::parse(text).has_value());
     }

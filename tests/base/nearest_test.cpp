@@ -7,7 +7,8 @@
 using namespace hawser;
 
 TEST_CASE("the nearest known word") {
-    constexpr std::string_view keys[] = {"port", "name", "interval", "timeout", "service", "listen"};
+    constexpr std::string_view keys[] = {"port",    "name",    "interval",
+                                         "timeout", "service", "listen"};
     CHECK(nearest("prot", keys) == "port");
     CHECK(nearest("ports", keys) == "port");
     CHECK(nearest("intervall", keys) == "interval");

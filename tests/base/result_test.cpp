@@ -11,7 +11,8 @@ TEST_CASE("an error tells the steps that led to it") {
     CHECK(opened.error().message == "opening /x: No such file or directory");
     CHECK(opened.error().code == ErrorCode::not_found);
     const Result<int> loaded = fail(opened.error(), "loading the configuration");
-    CHECK(loaded.error().message == "loading the configuration: opening /x: No such file or directory");
+    CHECK(loaded.error().message ==
+          "loading the configuration: opening /x: No such file or directory");
     CHECK(loaded.error().code == ErrorCode::not_found);
 }
 

@@ -1,0 +1,71 @@
+#include "model/row.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/bytes.h"
+#include "base/nearest.h"
+
+namespace hawser::model {
+
+namespace {
+
+struct KindName {
+    Kind kind;
+    std::string_view name;
+    std::string_view plural;
+};
+constexpr std::array kind_names{
+    KindName{Kind::trust_domain, "trust_domain", "trust_domains"},
+    KindName{Kind::service, "service", "services"},
+    KindName{Kind::instance, "instance", "instances"},
+    KindName{Kind::node, "node", "nodes"},
+    KindName{Kind::policy, "policy", "policies"},
+    KindName{Kind::join_token, "join_token", "join_tokens"},
+    KindName{Kind::operator_token, "operator_token", "operator_tokens"},
+};
+
+struct KeyOf {
+    std::string operator()(const TrustDomain&) const { return "self"; } // the only one
+    std::string operator()(const Service& service) const { return service.name; }
+    std::string operator()(const Instance& instance) const { return instance.key(); }
+    std::string operator()(const Node& node) const { return node.name; }
+    std::string operator()(const Policy& policy) const { return policy.name; }
+    std::string operator()(const JoinToken& token) const { return token.id; }
+    std::string operator()(const OperatorToken& token) const { return token.id; }
+};
+
+} // namespace
+
+Kind kind_of(const Resource& resource) {
+    // Resource lists its alternatives in the order of Kind, which begins at 1.
+    return static_cast<Kind>(resource.index() + 1);
+}
+
+std::string key_of(const Resource& resource) {
+    return std::visit(KeyOf{}, resource);
+}
+
+std::string_view to_string(Kind kind) {
+    const auto found = std::ranges::find(kind_names, kind, &KindName::kind);
+    return found == kind_names.end() ? "unknown" : found->name;
+}
+
+Result<Kind> parse_kind(std::string_view text) {
+    std::array<std::string_view, kind_names.size()> known;
+    for (std::size_t i = 0; i < kind_names.size(); ++i) {
+        if (text == kind_names[i].name || text == kind_names[i].plural) return kind_names[i].kind;
+        known[i] = kind_names[i].name;
+    }
+    std::string message = "unknown kind " + quote(text);
+    if (const std::string_view near = nearest(text, known); !near.empty()) {
+        message.append("; did you mean '").append(near).append("'?");
+    }
+    return fail(ErrorCode::invalid, std::move(message));
+}
+
+bool visible_to_agents(Kind kind) {
+    return kind != Kind::join_token && kind != Kind::operator_token;
+}
+
+} // namespace hawser::model
