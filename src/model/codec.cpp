@@ -1,5 +1,7 @@
 #include "model/codec.h"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <algorithm>
 #include <array>
 #include <format>
@@ -11,6 +13,10 @@
 namespace hawser::model {
 
 namespace {
+
+// The library would write a line to stderr for each bad message of a peer, past our log and its
+// limits. A failed parse is returned; that says it all.
+[[maybe_unused]] const auto previous_log_handler = google::protobuf::SetLogHandler(nullptr);
 
 std::unexpected<Error> no_such_value(std::string_view what, std::int64_t value) {
     return fail(ErrorCode::invalid, std::format("{} has no value {} in this version", what, value));

@@ -1,0 +1,87 @@
+// One valid resource of each kind, for the tests to spoil.
+#pragma once
+
+#include "model/command.h"
+#include "model/resources.h"
+#include "model/row.h"
+
+namespace hawser::model::samples {
+
+inline Service service() {
+    return {.name = "api",
+            .protocol = Protocol::http,
+            .balance = Balance::round_robin,
+            .default_policy = Effect::allow,
+            .connect_timeout = Duration{250},
+            .idle_timeout = Duration{0},
+            .max_connections = 7,
+            .vip4 = IpAddress::v4(0xf0000001),
+            .vip6 = IpAddress::parse("fd68:6177::1").value()};
+}
+
+inline Instance instance() {
+    return {.node = "web-1",
+            .service = "api",
+            .port = 8080,
+            .weight = 3,
+            .labels = {{"version", "v2"}, {"canary", ""}, {"team", "é"}},
+            .health = Health::warning,
+            .health_reason = "slow"};
+}
+
+inline Node node() {
+    return {.name = "web-1",
+            .zone = "eu-west-1/a",
+            .tunnel = Endpoint::parse("10.0.1.7:15008").value(),
+            .version = "0.1.0",
+            .allowed_services = {"api", "web"},
+            .alive = true,
+            .joined_at = 1'767'323'045'000};
+}
+
+inline Policy policy() {
+    return {.name = "web-reads-api",
+            .service = "api",
+            .action = Effect::allow,
+            .mode = PolicyMode::shadow,
+            .from = {"web", "*"}};
+}
+
+inline JoinToken join_token() {
+    return {.id = "00ff00ff00ff00ff",
+            .secret_hash = std::string(32, '\x01'),
+            .node = "web-1",
+            .services = {"api"},
+            .expires_at = 1'767'323'045'000,
+            .used_at = 0};
+}
+
+inline OperatorToken operator_token() {
+    return {.id = "abcdef0123456789",
+            .secret_hash = std::string(32, '\xff'),
+            .role = Role::operator_,
+            .created_at = 1};
+}
+
+inline TrustDomain trust_domain() {
+    return {.name = "hawser.local",
+            .dns_domain = "mesh",
+            .vip4 = Cidr::parse("240.0.0.0/8").value(),
+            .vip6 = Cidr::parse("fd68:6177::/64").value(),
+            .roots = {std::string("\x30\x82\x00\xff", 4)},
+            .intermediates = {"one", "two"}};
+}
+
+inline std::vector<Resource> resources() {
+    return {trust_domain(), service(),    instance(),      node(),
+            policy(),       join_token(), operator_token()};
+}
+
+inline Change change(Resource resource, std::uint64_t index) {
+    return {.kind = kind_of(resource),
+            .key = key_of(resource),
+            .index = index,
+            .value = std::make_shared<const Resource>(std::move(resource))};
+}
+
+} // namespace hawser::model::samples
