@@ -11,7 +11,8 @@ packages_for() { # JOB: build | demo | test
         debian-archive-keyring ca-certificates ;;
     demo) echo nftables iproute2 ;;
     # libclang-rt has the sanitizers; the end-to-end tests drive real programs and namespaces.
-    test) echo clang-format-19 libclang-rt-19-dev nftables iproute2 procps curl openssl ;;
+    test) echo clang-format-19 libclang-rt-19-dev nftables iproute2 procps curl openssl \
+        systemd file groff-base ;; # these three examine the package
     *) fail "unknown job '$1' (build, demo, test)" ;;
     esac
 }
