@@ -1,0 +1,94 @@
+#include "registry/draft.h"
+
+#include <format>
+
+#include "base/limits.h"
+
+namespace hawser::registry {
+
+const ResourcePtr* Draft::find(model::Kind kind, std::string_view key) const {
+    if (const auto own = changed_.find(Key(kind, key)); own != changed_.end()) return &own->second;
+    const Row* row = tables_.find(kind, key);
+    return row == nullptr ? nullptr : &row->value;
+}
+
+std::size_t Draft::count(model::Kind kind) const {
+    const std::ptrdiff_t growth = growth_[static_cast<std::size_t>(kind)];
+    return tables_.rows(kind).size() + static_cast<std::size_t>(growth);
+}
+
+void Draft::put(model::Resource resource) {
+    const model::Kind kind = model::kind_of(resource);
+    std::string key = model::key_of(resource);
+    const ResourcePtr* current = find(kind, key);
+    const bool exists = current != nullptr && *current != nullptr;
+    if (exists && **current == resource) return;
+    if (!exists) ++growth_[static_cast<std::size_t>(kind)];
+    changed_[Key(kind, std::move(key))] =
+        std::make_shared<const model::Resource>(std::move(resource));
+}
+
+void Draft::erase(model::Kind kind, std::string_view key) {
+    const ResourcePtr* current = find(kind, key);
+    if (current == nullptr || *current == nullptr) return;
+    --growth_[static_cast<std::size_t>(kind)];
+    changed_[Key(kind, key)] = nullptr;
+}
+
+Result<void> Draft::put_service(model::Service service) {
+    const model::TrustDomain* domain = tables_.trust();
+    if (domain == nullptr) {
+        return fail(ErrorCode::failed_precondition, "there is no trust domain yet: hawser init");
+    }
+    if (const auto* known = get<model::Service>(service.name)) {
+        service.vip4 = known->vip4;
+        service.vip6 = known->vip6;
+    } else {
+        if (count(model::Kind::service) >= limits::services) {
+            return fail(ErrorCode::resource_exhausted,
+                        std::format("service \"{}\": the mesh has {} services, the most it may",
+                                    service.name, limits::services));
+        }
+        if (Result<void> allocated = allocate_vips(service, *domain); !allocated) return allocated;
+    }
+    put(std::move(service));
+    return {};
+}
+
+Result<void> Draft::allocate_vips(model::Service& service, const model::TrustDomain& domain) {
+    // The draft's own new services count too: the cursor is behind them, but a range that wraps
+    // meets them again.
+    const auto taken = [this](const IpAddress& address) {
+        return tables_.vip_taken(address) || new_vips_.contains(address);
+    };
+    const std::size_t most_taken = tables_.vips() + new_vips_.size();
+    const auto vip4 = allocate_vip(domain.vip4, cursors_.next4, most_taken, taken);
+    const auto vip6 = allocate_vip(domain.vip6, cursors_.next6, most_taken, taken);
+    if (!vip4 || !vip6) {
+        return fail(ErrorCode::resource_exhausted,
+                    std::format("service \"{}\": no address is left in {}", service.name,
+                                (vip4 ? domain.vip6 : domain.vip4).to_string()));
+    }
+    service.vip4 = *vip4;
+    service.vip6 = *vip6;
+    new_vips_.insert({*vip4, *vip6});
+    return {};
+}
+
+Outcome Draft::finish(std::uint64_t index) && {
+    Outcome outcome{.index = index, .changes = {}, .verbs = {}};
+    for (auto& [key, value] : changed_) {
+        const Row* before = tables_.find(key.first, key.second);
+        if (before == nullptr && value == nullptr) continue;
+        // Put back to what it was.
+        if (before != nullptr && value != nullptr && *before->value == *value) continue;
+        outcome.verbs.push_back(before == nullptr  ? Verb::created
+                                : value == nullptr ? Verb::deleted
+                                                   : Verb::changed);
+        outcome.changes.push_back(
+            {.kind = key.first, .key = key.second, .index = index, .value = std::move(value)});
+    }
+    return outcome;
+}
+
+} // namespace hawser::registry

@@ -1,0 +1,143 @@
+#include "registry/registry.h"
+
+#include <format>
+#include <utility>
+
+#include "base/check.h"
+#include "registry/commands.h"
+
+namespace hawser::registry {
+
+namespace {
+
+// meta(): a version, then index and cursors, 8 bytes each, big end first.
+constexpr char meta_version = 1;
+constexpr std::size_t meta_bytes = 1 + 3 * 8;
+
+void write_number(std::string& bytes, std::uint64_t number) {
+    for (int shift = 56; shift >= 0; shift -= 8)
+        bytes.push_back(static_cast<char>(number >> shift));
+}
+
+std::uint64_t read_number(std::string_view bytes) {
+    std::uint64_t number = 0;
+    for (const char byte : bytes.substr(0, 8))
+        number = number << 8 | static_cast<std::uint8_t>(byte);
+    return number;
+}
+
+struct Dispatch {
+    Draft& draft;
+    WallTime now;
+
+    Result<void> operator()(const model::CreateJoinToken& command) const {
+        return carry_out(command, now, draft);
+    }
+    Result<void> operator()(const auto& command) const { return carry_out(command, draft); }
+};
+
+std::unexpected<Error> contradiction(const model::Change& row, std::string_view why) {
+    return fail(ErrorCode::corrupt,
+                std::format("registry row {} \"{}\" {}", model::to_string(row.kind), row.key, why));
+}
+
+Result<void> check_row(const model::Change& row, const Tables& tables, std::uint64_t index) {
+    if (row.deleted()) return contradiction(row, "is stored as deleted");
+    if (row.kind != model::kind_of(*row.value) || row.key != model::key_of(*row.value)) {
+        return contradiction(row, "holds another resource");
+    }
+    if (row.index > index) return contradiction(row, "is newer than the registry");
+    if (tables.find(row.kind, row.key) != nullptr) return contradiction(row, "is stored twice");
+    if (const auto* service = std::get_if<model::Service>(row.value.get())) {
+        if (tables.vip_taken(service->vip4) || tables.vip_taken(service->vip6)) {
+            return contradiction(row, "has the address of another service");
+        }
+    }
+    if (row.kind == model::Kind::trust_domain && tables.trust() != nullptr) {
+        return contradiction(row, "is a second trust domain");
+    }
+    return {};
+}
+
+std::string_view to_string(Verb verb) {
+    switch (verb) {
+        case Verb::created: return "created";
+        case Verb::changed: return "changed";
+        case Verb::deleted: return "deleted";
+    }
+    return "";
+}
+
+} // namespace
+
+Result<Registry> Registry::restore(std::vector<model::Change> rows, std::string_view meta) {
+    Registry registry;
+    if (meta.empty() && rows.empty()) return registry;
+    if (meta.size() != meta_bytes || meta.front() != meta_version) {
+        return fail(ErrorCode::corrupt, "the registry's stored head is not one this version wrote");
+    }
+    registry.index_ = read_number(meta.substr(1));
+    registry.cursors_.next4 = read_number(meta.substr(9));
+    registry.cursors_.next6 = read_number(meta.substr(17));
+    for (const model::Change& row : rows) {
+        if (Result<void> checked = check_row(row, registry.tables_, registry.index_); !checked) {
+            return fail(std::move(checked.error()));
+        }
+        registry.tables_.carry_out(row);
+    }
+    return registry;
+}
+
+std::string Registry::meta() const {
+    std::string bytes(1, meta_version);
+    write_number(bytes, index_);
+    write_number(bytes, cursors_.next4);
+    write_number(bytes, cursors_.next6);
+    return bytes;
+}
+
+Result<Draft> Registry::draft(const model::CommandEnvelope& envelope) const {
+    Draft draft(tables_, cursors_);
+    const Dispatch dispatch{.draft = draft, .now = envelope.proposed_at};
+    if (Result<void> done = std::visit(dispatch, envelope.command); !done) {
+        return fail(std::move(done.error()));
+    }
+    return draft;
+}
+
+Result<Outcome> Registry::check(const model::CommandEnvelope& envelope) const {
+    Result<Draft> made = draft(envelope);
+    if (!made) return fail(std::move(made.error()));
+    Outcome outcome = std::move(*made).finish(index_ + 1);
+    outcome.index = index_;
+    return outcome;
+}
+
+Result<Outcome> Registry::apply(std::uint64_t index, const model::CommandEnvelope& envelope) {
+    HAWSER_CHECK(index > index_);
+    Result<Draft> made = draft(envelope);
+    if (!made) return fail(std::move(made.error()));
+    const VipCursors cursors = made->cursors();
+    Outcome outcome = std::move(*made).finish(index);
+    if (outcome.changes.empty()) {
+        outcome.index = index_;
+        return outcome;
+    }
+    for (const model::Change& change : outcome.changes) tables_.carry_out(change);
+    cursors_ = cursors;
+    index_ = index;
+    return outcome;
+}
+
+std::vector<std::string> describe(const Outcome& outcome) {
+    std::vector<std::string> lines;
+    lines.reserve(outcome.changes.size());
+    for (std::size_t at = 0; at < outcome.changes.size(); ++at) {
+        const model::Change& change = outcome.changes[at];
+        lines.push_back(std::format("{}/{} {}", model::to_string(change.kind), change.key,
+                                    to_string(outcome.verbs[at])));
+    }
+    return lines;
+}
+
+} // namespace hawser::registry

@@ -1,0 +1,93 @@
+#include "registry/tables.h"
+
+#include "base/check.h"
+
+namespace hawser::registry {
+
+namespace {
+
+std::size_t place(model::Kind kind) {
+    const auto number = static_cast<std::size_t>(kind);
+    HAWSER_CHECK(number >= 1 && number <= 7);
+    return number;
+}
+
+const model::Instance* as_instance(const Row& row) {
+    return std::get_if<model::Instance>(row.value.get());
+}
+
+} // namespace
+
+const Table& Tables::rows(model::Kind kind) const {
+    return tables_[place(kind)];
+}
+
+const Row* Tables::find(model::Kind kind, std::string_view key) const {
+    const Table& table = rows(kind);
+    const auto found = table.find(key);
+    return found == table.end() ? nullptr : &found->second;
+}
+
+// There is at most one, whatever its name.
+const model::TrustDomain* Tables::trust() const {
+    const Table& table = rows(model::Kind::trust_domain);
+    return table.empty() ? nullptr
+                         : std::get_if<model::TrustDomain>(table.begin()->second.value.get());
+}
+
+// An instance's key begins with its node's name and '/', which no name contains: they lie together.
+std::vector<const model::Instance*> Tables::instances_of_node(std::string_view node) const {
+    const std::string prefix = std::string(node) + "/";
+    std::vector<const model::Instance*> instances;
+    const Table& table = rows(model::Kind::instance);
+    for (auto row = table.lower_bound(prefix); row != table.end(); ++row) {
+        if (!row->first.starts_with(prefix)) break;
+        instances.push_back(as_instance(row->second));
+    }
+    return instances;
+}
+
+std::vector<const model::Instance*> Tables::instances_of_service(std::string_view service) const {
+    std::vector<const model::Instance*> instances;
+    for (const auto& [key, row] : rows(model::Kind::instance)) {
+        const model::Instance* instance = as_instance(row);
+        if (instance->service == service) instances.push_back(instance);
+    }
+    return instances;
+}
+
+std::vector<model::Change> Tables::all() const {
+    std::vector<model::Change> changes;
+    for (std::size_t kind = 1; kind < tables_.size(); ++kind) {
+        for (const auto& [key, row] : tables_[kind]) {
+            changes.push_back({.kind = static_cast<model::Kind>(kind),
+                               .key = key,
+                               .index = row.index,
+                               .value = row.value});
+        }
+    }
+    return changes;
+}
+
+void Tables::carry_out(const model::Change& change) {
+    Table& table = tables_[place(change.kind)];
+    if (const auto old = table.find(change.key); old != table.end()) {
+        release_vips(old->second);
+        if (change.deleted()) table.erase(old);
+    }
+    if (change.deleted()) return;
+    table.insert_or_assign(change.key, Row{.value = change.value, .index = change.index});
+    if (const auto* service = std::get_if<model::Service>(change.value.get())) {
+        vips_.insert(service->vip4);
+        vips_.insert(service->vip6);
+    }
+}
+
+void Tables::release_vips(const Row& row) {
+    if (const auto* service = std::get_if<model::Service>(row.value.get())) {
+        vips_.erase(service->vip4);
+        vips_.erase(service->vip6);
+    }
+}
+
+} // namespace hawser::registry

@@ -1,0 +1,76 @@
+// The rows of the registry, one table a kind, and the questions asked of them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "base/ip.h"
+#include "model/resources.h"
+#include "model/row.h"
+
+namespace hawser::registry {
+
+using ResourcePtr = std::shared_ptr<const model::Resource>;
+
+struct Row {
+    ResourcePtr value;
+    std::uint64_t index = 0; // of the log entry that last changed it
+};
+using Table = std::map<std::string, Row, std::less<>>;
+
+template <typename T>
+inline constexpr model::Kind kind_for{};
+template <>
+inline constexpr model::Kind kind_for<model::TrustDomain> = model::Kind::trust_domain;
+template <>
+inline constexpr model::Kind kind_for<model::Service> = model::Kind::service;
+template <>
+inline constexpr model::Kind kind_for<model::Instance> = model::Kind::instance;
+template <>
+inline constexpr model::Kind kind_for<model::Node> = model::Kind::node;
+template <>
+inline constexpr model::Kind kind_for<model::Policy> = model::Kind::policy;
+template <>
+inline constexpr model::Kind kind_for<model::JoinToken> = model::Kind::join_token;
+template <>
+inline constexpr model::Kind kind_for<model::OperatorToken> = model::Kind::operator_token;
+
+class Tables {
+  public:
+    [[nodiscard]] const Table& rows(model::Kind kind) const;
+    [[nodiscard]] const Row* find(model::Kind kind, std::string_view key) const;
+
+    // The resource with this key, or null. Valid until the next change.
+    template <typename T>
+    [[nodiscard]] const T* get(std::string_view key) const {
+        const Row* row = find(kind_for<T>, key);
+        return row == nullptr ? nullptr : std::get_if<T>(row->value.get());
+    }
+    [[nodiscard]] const model::TrustDomain* trust() const;
+    [[nodiscard]] std::vector<const model::Instance*> instances_of_node(
+        std::string_view node) const;
+    [[nodiscard]] std::vector<const model::Instance*> instances_of_service(
+        std::string_view service) const;
+    [[nodiscard]] bool vip_taken(const IpAddress& address) const { return vips_.contains(address); }
+    [[nodiscard]] std::size_t vips() const { return vips_.size(); }
+
+    // Every row, as changes, in the order of kind and key.
+    [[nodiscard]] std::vector<model::Change> all() const;
+
+    void carry_out(const model::Change& change);
+
+  private:
+    void release_vips(const Row& row);
+
+    std::array<Table, 8> tables_; // by kind; the first is unused
+    std::unordered_set<IpAddress> vips_;
+};
+
+} // namespace hawser::registry

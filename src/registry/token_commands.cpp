@@ -1,0 +1,113 @@
+// Join tokens, and the nodes that come of them.
+#include <algorithm>
+#include <format>
+
+#include "base/limits.h"
+#include "model/validation.h"
+#include "registry/commands.h"
+
+namespace hawser::registry {
+
+namespace {
+
+// Used and expired tokens are kept this long, so that their second use is told from an unknown one.
+constexpr WallTime remembered_ms = 7 * 86'400'000LL;
+
+void forget_old_tokens(WallTime now, Draft& draft) {
+    for (const auto& [id, row] : draft.before().rows(model::Kind::join_token)) {
+        const auto* token = std::get_if<model::JoinToken>(row.value.get());
+        if (token->expires_at < now - remembered_ms) draft.erase(model::Kind::join_token, id);
+    }
+}
+
+Result<void> check_usable(const model::JoinToken* token, const model::JoinNode& command) {
+    if (token == nullptr) {
+        return fail(ErrorCode::unauthenticated,
+                    std::format("join token \"{}\" is not known: never created, or revoked",
+                                command.token_id));
+    }
+    if (token->node != command.node) {
+        return fail(ErrorCode::permission_denied,
+                    std::format("join token \"{}\" is for node \"{}\", not for \"{}\"", token->id,
+                                token->node, command.node));
+    }
+    if (token->used_at != 0) {
+        return fail(ErrorCode::failed_precondition,
+                    std::format("join token \"{}\" was used already, at {}", token->id,
+                                format_time(token->used_at)));
+    }
+    if (command.now >= token->expires_at) {
+        return fail(ErrorCode::unauthenticated,
+                    std::format("join token \"{}\" expired at {}", token->id,
+                                format_time(token->expires_at)));
+    }
+    return {};
+}
+
+// A token may take services away; their instances go with them.
+void remove_disallowed_instances(const model::Node& node, Draft& draft) {
+    for (const model::Instance* instance : draft.before().instances_of_node(node.name)) {
+        if (!std::ranges::contains(node.allowed_services, instance->service)) {
+            draft.erase(model::Kind::instance, instance->key());
+        }
+    }
+}
+
+} // namespace
+
+Result<void> carry_out(const model::CreateJoinToken& command, WallTime now, Draft& draft) {
+    if (draft.before().trust() == nullptr) {
+        return fail(ErrorCode::failed_precondition, "there is no trust domain yet: hawser init");
+    }
+    if (Result<void> checked = model::check(command.token); !checked) return checked;
+    if (command.token.used_at != 0) {
+        return fail(ErrorCode::invalid, "a new join token cannot have been used");
+    }
+    if (draft.get<model::JoinToken>(command.token.id) != nullptr) {
+        return fail(ErrorCode::already_exists,
+                    std::format("there is a join token \"{}\" already", command.token.id));
+    }
+    forget_old_tokens(now, draft);
+    if (draft.count(model::Kind::join_token) >= limits::join_tokens) {
+        return fail(ErrorCode::resource_exhausted,
+                    std::format("there are {} join tokens, the most there may be; revoke some",
+                                limits::join_tokens));
+    }
+    draft.put(command.token);
+    return {};
+}
+
+Result<void> carry_out(const model::RevokeJoinToken& command, Draft& draft) {
+    if (draft.get<model::JoinToken>(command.id) == nullptr) {
+        return fail(ErrorCode::not_found, std::format("there is no join token \"{}\"", command.id));
+    }
+    draft.erase(model::Kind::join_token, command.id);
+    return {};
+}
+
+// A host that joins again keeps its registration: its instances serve on while its agent restarts.
+Result<void> carry_out(const model::JoinNode& command, Draft& draft) {
+    const auto* token = draft.get<model::JoinToken>(command.token_id);
+    if (Result<void> usable = check_usable(token, command); !usable) return usable;
+
+    model::Node node;
+    if (const auto* existing = draft.get<model::Node>(command.node)) node = *existing;
+    node.name = command.node;
+    node.allowed_services = token->services;
+    node.joined_at = command.now;
+    if (Result<void> checked = model::check(node); !checked) return checked;
+
+    model::JoinToken used = *token;
+    used.used_at = command.now;
+    draft.put(std::move(used));
+    remove_disallowed_instances(node, draft);
+    draft.put(std::move(node));
+    if (draft.count(model::Kind::node) > limits::server_connections) {
+        return fail(
+            ErrorCode::resource_exhausted,
+            std::format("the mesh has {} nodes, the most it may", limits::server_connections));
+    }
+    return {};
+}
+
+} // namespace hawser::registry
