@@ -41,6 +41,11 @@ void check_end(const std::exception_ptr& error) {
     HAWSER_CHECK(!"tasks report failures as values; an exception left one");
 }
 
+Task<void> on_a_later_turn(Executor executor, Task<void> task) {
+    co_await asio::post(executor, asio::use_awaitable_t<Executor>{});
+    co_await std::move(task);
+}
+
 } // namespace
 
 TaskGroup::TaskGroup(Executor executor) : state_(std::make_shared<State>(executor)) {}
@@ -52,7 +57,7 @@ TaskGroup::~TaskGroup() {
 bool TaskGroup::spawn(Task<void> task) {
     if (state_->cancelled) return false;
     auto entry = state_->running.emplace(state_->running.end());
-    asio::co_spawn(state_->executor, std::move(task),
+    asio::co_spawn(state_->executor, on_a_later_turn(state_->executor, std::move(task)),
                    asio::bind_cancellation_slot(
                        entry->slot(), [state = state_, entry](const std::exception_ptr& error) {
                            check_end(error);

@@ -22,8 +22,9 @@ class TaskGroup {
     TaskGroup(const TaskGroup&) = delete;
     TaskGroup& operator=(const TaskGroup&) = delete;
 
-    // Starts a task. It must not throw; if it does, that is a bug and the process aborts.
-    // Returns false, and does not start it, after cancel().
+    // Starts a task on a later turn of the loop, never within this call. It must not throw; if it
+    // does, that is a bug and the process aborts. Returns false, and does not start it, after
+    // cancel().
     bool spawn(Task<void> task);
     void cancel();
     [[nodiscard]] bool cancelled() const;

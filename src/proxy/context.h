@@ -1,0 +1,99 @@
+// What the parts of one worker share: its view of the mesh and where it counts. Not shared between
+// workers.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <string>
+#include <unordered_map>
+
+#include "base/random.h"
+#include "host/socket_owner.h"
+#include "io/task_group.h"
+#include "proxy/relay.h"
+#include "proxy/tunnel_pool.h"
+#include "proxy/view.h"
+#include "proxy/worker.h"
+#include "telemetry/access_log.h"
+#include "telemetry/metrics.h"
+
+namespace hawser::proxy {
+
+// What this worker has seen of one service beyond the registry.
+struct ServiceLoad {
+    std::uint32_t open_connections = 0;
+    std::uint32_t turn = 0; // round_robin
+    std::unordered_map<std::string, std::uint32_t>
+        by_instance; // open connections, by Instance::key()
+};
+
+// A relay in progress, for the idle check and for counting bytes while it lives.
+struct LiveRelay {
+    Relay* relay = nullptr;
+    telemetry::Reporter reporter{};
+    telemetry::ConnectionMetrics counters;
+    RelayBytes told;        // as the counters have it
+    Duration idle{0};       // since bytes last moved, as far as ticks tell
+    Duration idle_limit{0}; // zero: none
+};
+
+struct Context {
+    Context(io::Executor loop, const WorkerOptions& worker_options,
+            telemetry::WorkerMetrics& worker_metrics, telemetry::AccessLog& log,
+            host::SocketOwnerLookup owners, std::uint64_t seed)
+        : executor(loop),
+          options(worker_options),
+          metrics(worker_metrics),
+          access_log(log),
+          random(seed),
+          socket_owner(std::move(owners)),
+          tasks(loop),
+          pool(loop, tasks, worker_metrics) {}
+
+    io::Executor executor;
+    const WorkerOptions& options;
+    telemetry::WorkerMetrics& metrics;
+    telemetry::AccessLog& access_log;
+    Random random;
+    host::SocketOwnerLookup socket_owner;
+    io::TaskGroup tasks; // everything but the listeners
+    TunnelPool pool;
+    ViewPtr view; // take a copy before a wait
+    std::unordered_map<std::string, ServiceLoad> loads;
+    std::list<LiveRelay> relays;
+    std::list<http::H2Connection*> inbound_tunnels;
+    std::uint32_t connections = 0; // in both directions
+
+    // This worker's part of a limit of the whole agent, at least 1.
+    [[nodiscard]] std::uint32_t share(std::uint64_t limit) const {
+        return static_cast<std::uint32_t>((limit + options.count - 1) / options.count);
+    }
+};
+
+// Counts a connection or stream for as long as it lives.
+class ConnectionCount {
+  public:
+    explicit ConnectionCount(Context& context) : context_(context) { ++context_.connections; }
+    ~ConnectionCount() { --context_.connections; }
+    ConnectionCount(const ConnectionCount&) = delete;
+    ConnectionCount& operator=(const ConnectionCount&) = delete;
+
+  private:
+    Context& context_;
+};
+
+// Lists a tunnel from another agent while it runs, for the drain.
+class InboundTunnel {
+  public:
+    InboundTunnel(Context& context, http::H2Connection& connection)
+        : list_(context.inbound_tunnels), entry_(list_.insert(list_.end(), &connection)) {}
+    ~InboundTunnel() { list_.erase(entry_); }
+    InboundTunnel(const InboundTunnel&) = delete;
+    InboundTunnel& operator=(const InboundTunnel&) = delete;
+
+  private:
+    std::list<http::H2Connection*>& list_;
+    std::list<http::H2Connection*>::iterator entry_;
+};
+
+} // namespace hawser::proxy

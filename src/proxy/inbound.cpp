@@ -1,0 +1,198 @@
+#include "proxy/inbound.h"
+
+#include <utility>
+
+#include "io/socket.h"
+#include "log/log.h"
+#include "proxy/record.h"
+#include "proxy/tunnel_protocol.h"
+#include "traffic/authorizer.h"
+
+namespace hawser::proxy {
+namespace {
+
+using traffic::Flag;
+
+constexpr Duration local_connect_timeout{5'000};
+// How long a refused stream may take to go before it is cut.
+constexpr Duration refusal_wait{5'000};
+
+// What was decided about a CONNECT request, before anything is dialled.
+struct Admission {
+    ConnectionRecord record;
+    Flag refused = Flag::none;
+    std::string detail;
+    Endpoint dial;
+    Duration connect_timeout = local_connect_timeout;
+};
+
+Admission& refuse(Admission& admission, Flag flag, std::string detail) {
+    admission.refused = flag;
+    admission.detail = std::move(detail);
+    return admission;
+}
+
+void describe_peer(Admission& admission, const View& view, const model::Identity& caller,
+                   const Endpoint& peer) {
+    telemetry::AccessRecord& facts = admission.record.facts;
+    facts.peer = peer;
+    facts.source_principal = caller.to_uri();
+    if (caller.kind == model::IdentityKind::service) facts.source_workload = caller.name;
+    facts.destination_node = view.node;
+    facts.destination_principal = node_identity(view.trust_domain, view.node).to_uri();
+}
+
+void check_policy(Context& context, Admission& admission, const model::ServiceView& service,
+                  const model::Identity& caller) {
+    const traffic::Verdict verdict = traffic::authorize(service, caller);
+    telemetry::AccessRecord& facts = admission.record.facts;
+    facts.policy = verdict.rule;
+    facts.shadow_denied = !verdict.shadow_rule.empty();
+    context.metrics
+        .counter(telemetry::Metric::policy_decisions,
+                 {service.service.name, verdict.rule, verdict.allowed ? "allow" : "deny"})
+        .add();
+    if (!verdict.allowed)
+        refuse(admission, Flag::policy_denied,
+               caller.to_uri() + " may not call " + service.service.name);
+}
+
+// Decides about one request: which local process, and whether this caller may reach it.
+Admission admit(Context& context, const http::Headers& headers, const model::Identity& caller,
+                const Endpoint& peer) {
+    Admission admission{.record = begin_record(telemetry::Reporter::destination)};
+    describe_peer(admission, *context.view, caller, peer);
+    auto target = parse_connect_request(headers);
+    if (!target) return refuse(admission, Flag::no_route, std::move(target.error().message));
+    telemetry::AccessRecord& facts = admission.record.facts;
+    facts.destination_service = target->service;
+    const LocalService* local = context.view->local->find(target->service, target->port);
+    const model::ServiceView* service = context.view->mesh->service(target->service);
+    if (local == nullptr || service == nullptr)
+        return refuse(admission, Flag::no_route, "this host has no such instance");
+    facts.instance =
+        context.view->node + "/" + target->service + "/" + std::to_string(target->port);
+    facts.upstream = local->dial;
+    admission.dial = local->dial;
+    admission.connect_timeout = service->service.connect_timeout;
+    admission.record.idle_timeout = service->service.idle_timeout;
+    check_policy(context, admission, *service, caller);
+    return admission;
+}
+
+Flag flag_of(const Error& error) {
+    return error.code == ErrorCode::deadline_exceeded ? Flag::upstream_timeout
+                                                      : Flag::upstream_connect_failure;
+}
+
+// The answer is on its way; the caller's agent ends the stream when it has it.
+io::Task<void> refuse_stream(Context& context, http::H2Connection& connection,
+                             http::StreamId stream, Relay& relay, Admission& admission) {
+    connection.respond(stream, connect_refused(admission.refused, admission.detail), true);
+    end_record(context, admission.record, admission.refused, std::move(admission.detail));
+    co_await relay.wait_closed(refusal_wait);
+}
+
+// One stream. The connection may only be touched while the relay's stream is not closed: when the
+// tunnel ends, the relay is told before the connection goes.
+io::Task<void> serve_stream(Context& context, http::H2Connection& connection, http::StreamId stream,
+                            std::shared_ptr<Relay> relay, Admission admission) {
+    const ConnectionCount count(context);
+    std::optional<io::Socket> socket;
+    if (admission.refused == Flag::none) {
+        auto dialled = co_await io::connect_tcp(context.executor, admission.dial,
+                                                {.timeout = admission.connect_timeout});
+        if (dialled) {
+            socket.emplace(std::move(*dialled));
+        } else {
+            refuse(admission, flag_of(dialled.error()), std::move(dialled.error().message));
+        }
+    }
+    if (relay->stream_closed()) {
+        end_record(context, admission.record, Flag::downstream_reset,
+                   "the caller left before its call was taken");
+    } else if (!socket) {
+        co_await refuse_stream(context, connection, stream, *relay, admission);
+    } else {
+        connection.respond(stream, connect_accepted());
+        relay->attach(std::move(*socket));
+        co_await relay_and_record(context, *relay, admission.record);
+    }
+}
+
+// The requests of one tunnel.
+class TunnelRequests final : public http::ConnectionHandler {
+  public:
+    TunnelRequests(Context& context, Endpoint peer) : context_(context), peer_(peer) {}
+
+    void serve(http::H2Connection& connection) { connection_ = &connection; }
+
+    http::StreamHandler* on_request(http::StreamId stream, http::Headers headers) override {
+        if (context_.connections >= context_.share(limits::agent_connections)) return nullptr;
+        auto relay = std::make_shared<Relay>(context_.executor);
+        relay->attach(*connection_, stream);
+        http::StreamHandler* handler = relay.get();
+        Admission admission = admit(context_, headers, connection_->peer()->identity, peer_);
+        const bool started = context_.tasks.spawn(
+            serve_stream(context_, *connection_, stream, std::move(relay), std::move(admission)));
+        return started ? handler : nullptr;
+    }
+
+  private:
+    Context& context_;
+    Endpoint peer_;
+    http::H2Connection* connection_ = nullptr;
+};
+
+void refuse_tunnel(Context& context, const Endpoint& peer, std::string_view reason,
+                   const Error& error) {
+    context.metrics.counter(telemetry::Metric::tunnel_handshakes, {"server", reason}).add();
+    log::warn("refused a tunnel", {{"peer", peer.to_string()}, {"reason", error}});
+}
+
+} // namespace
+
+io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
+    const auto peer = io::peer_endpoint(socket.native_handle());
+    if (!peer) co_return;
+    const ConnectionCount count(context);
+    if (context.view->node_credentials == nullptr) {
+        refuse_tunnel(context, *peer, "not_joined",
+                      {ErrorCode::unavailable, "this host has no identity yet"});
+        co_return;
+    }
+    auto session = tls::Session::create(context.view->node_credentials, tls::Role::server);
+    if (!session) {
+        refuse_tunnel(context, *peer, "error", session.error());
+        co_return;
+    }
+    TunnelRequests requests(context, *peer);
+    http::H2Connection connection(std::move(socket), std::move(*session),
+                                  {.server = true, .ping_interval = limits::tunnel_ping_interval},
+                                  &requests);
+    requests.serve(connection);
+    if (auto done = co_await connection.handshake(); !done) {
+        refuse_tunnel(context, *peer, "refused", done.error());
+        co_return;
+    }
+    context.metrics.counter(telemetry::Metric::tunnel_handshakes, {"server", "ok"}).add();
+    const InboundTunnel listed(context, connection);
+    if (auto ended = co_await connection.run(); !ended)
+        log::info("tunnel ended", {{"peer", peer->to_string()}, {"why", ended.error()}});
+}
+
+void refuse_plaintext(Context& context, io::Socket socket) {
+    ConnectionRecord record = begin_record(telemetry::Reporter::destination);
+    const int descriptor = socket.native_handle();
+    const Endpoint peer = io::peer_endpoint(descriptor).value_or(Endpoint{});
+    const Endpoint dialled = io::original_destination(descriptor).value_or(Endpoint{});
+    record.facts.peer = peer;
+    record.facts.original_destination = dialled;
+    io::reset_on_close(socket);
+    io::close(socket);
+    context.metrics.counter(telemetry::Metric::connections_refused, {"plaintext"}).add();
+    log::warn("refused plaintext from the network",
+              {{"peer", peer.to_string()}, {"destination", dialled.to_string()}});
+}
+
+} // namespace hawser::proxy

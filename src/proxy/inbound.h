@@ -1,0 +1,17 @@
+// The receiving side: tunnels from other agents, policy by the caller's identity, and the dial of
+// the local application. And the refusal of plaintext that the kernel redirected here.
+#pragma once
+
+#include "io/loop.h"
+#include "proxy/context.h"
+
+namespace hawser::proxy {
+
+// One tunnel from another agent, until it ends. The context outlives the task.
+[[nodiscard]] io::Task<void> serve_tunnel(Context& context, io::Socket socket);
+
+// A connection from the network to the port of a service that takes mutual TLS only: reset,
+// counted and logged with its peer.
+void refuse_plaintext(Context& context, io::Socket socket);
+
+} // namespace hawser::proxy

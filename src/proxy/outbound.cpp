@@ -1,0 +1,243 @@
+#include "proxy/outbound.h"
+
+#include <format>
+#include <utility>
+
+#include "io/clock.h"
+#include "io/socket.h"
+#include "log/log.h"
+#include "proxy/record.h"
+#include "proxy/tunnel_protocol.h"
+#include "traffic/balancer.h"
+
+namespace hawser::proxy {
+namespace {
+
+using traffic::Flag;
+
+// Distinct instances tried for one connection before giving up.
+constexpr int max_attempts = 3;
+
+// What is known of a connection before it goes anywhere.
+struct Call {
+    ConnectionRecord record;
+    Flag refused = Flag::none;
+    std::string detail;
+
+    [[nodiscard]] Call&& refuse(Flag flag, std::string why) && {
+        refused = flag;
+        detail = std::move(why);
+        return std::move(*this);
+    }
+};
+
+// A stream to an instance that its agent has accepted.
+struct Link {
+    std::unique_ptr<Relay> relay;
+    std::shared_ptr<Tunnel> tunnel; // after the relay is gone, it may go
+};
+
+struct Attempt {
+    std::optional<Link> link;
+    Flag flag = Flag::upstream_connect_failure;
+    std::string detail;
+};
+
+// Counts an open connection of a service and of one instance for as long as it lives.
+class LoadShare {
+  public:
+    LoadShare(Context& context, std::string service, std::string instance)
+        : context_(context), service_(std::move(service)), instance_(std::move(instance)) {
+        ServiceLoad& load = context_.loads[service_];
+        ++load.open_connections;
+        ++load.by_instance[instance_];
+    }
+    ~LoadShare() {
+        ServiceLoad& load = context_.loads[service_];
+        --load.open_connections;
+        const auto instance = load.by_instance.find(instance_);
+        if (--instance->second == 0) load.by_instance.erase(instance);
+    }
+    LoadShare(const LoadShare&) = delete;
+    LoadShare& operator=(const LoadShare&) = delete;
+
+  private:
+    Context& context_;
+    std::string service_, instance_;
+};
+
+Call identify(const Context& context, std::string service, std::string_view source,
+              const Endpoint& peer) {
+    Call call{
+        .record = begin_record(telemetry::Reporter::source), .refused = Flag::none, .detail = {}};
+    telemetry::AccessRecord& facts = call.record.facts;
+    facts.peer = peer;
+    facts.destination_service = std::move(service);
+    facts.source_workload = source;
+    facts.source_node = context.view->node;
+    if (!source.empty())
+        facts.source_principal = service_identity(context.view->trust_domain, source).to_uri();
+    return call;
+}
+
+std::string user_text(const Result<host::SocketOwner>& owner) {
+    return owner ? std::format("uid {}", owner->uid) : owner.error().message;
+}
+
+Call identify_captured(Context& context, const io::Socket& socket) {
+    const int descriptor = const_cast<io::Socket&>(socket).native_handle();
+    const auto peer = io::peer_endpoint(descriptor);
+    const auto dialled = io::original_destination(descriptor);
+    if (!peer || !dialled)
+        return identify(context, {}, {}, {})
+            .refuse(Flag::no_route, "the connection was not redirected here");
+    const model::ServiceView* service = context.view->mesh->service_by_vip(dialled->address);
+    if (service == nullptr)
+        return identify(context, {}, {}, *peer)
+            .refuse(Flag::no_route, dialled->to_string() + " is no service's address");
+    const auto owner = context.socket_owner.find(*peer, *dialled);
+    const std::string_view source =
+        owner ? context.view->local->owned_by(owner->uid) : std::string_view();
+    Call call = identify(context, service->service.name, source, *peer);
+    call.record.facts.original_destination = *dialled;
+    if (owner) call.record.facts.uid = owner->uid, call.record.facts.has_uid = true;
+    if (source.empty()) return std::move(call).refuse(Flag::unknown_caller, user_text(owner));
+    return call;
+}
+
+Call identify_upstream(Context& context, const io::Socket& socket, const Upstream& upstream) {
+    const int descriptor = const_cast<io::Socket&>(socket).native_handle();
+    const auto peer = io::peer_endpoint(descriptor);
+    const auto local = io::local_endpoint(descriptor);
+    Call call = identify(context, upstream.destination, upstream.source, peer.value_or(Endpoint{}));
+    if (!peer || !local)
+        return std::move(call).refuse(Flag::downstream_reset, "the caller left at once");
+    // Only a listener whose service names an owner needs to know who is calling.
+    if (context.view->local->may_speak_as(static_cast<uid_t>(-1), upstream.source)) return call;
+    const auto owner = context.socket_owner.find(*peer, *local);
+    if (!owner || !context.view->local->may_speak_as(owner->uid, upstream.source))
+        return std::move(call).refuse(Flag::unknown_caller, user_text(owner));
+    return call;
+}
+
+// Opens a stream to one instance and waits for its agent to say that the application took it.
+io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, std::string source,
+                               tls::CredentialsPtr credentials, std::string trust_domain,
+                               std::chrono::milliseconds timeout) {
+    Attempt attempt;
+    TunnelKey key{.source = std::move(source), .node = endpoint.node, .endpoint = endpoint.tunnel};
+    auto tunnel = co_await context.pool.acquire(std::move(key), std::move(credentials),
+                                                std::move(trust_domain), timeout);
+    if (!tunnel) {
+        attempt.detail = std::move(tunnel.error().message);
+        co_return attempt;
+    }
+    auto relay = std::make_unique<Relay>(context.executor);
+    http::H2Connection& connection = *(*tunnel)->connection;
+    auto stream = connection.open(
+        connect_request(endpoint.instance.service, endpoint.instance.port), relay.get());
+    if (!stream) {
+        attempt.detail = std::move(stream.error().message);
+        co_return attempt;
+    }
+    relay->attach(connection, *stream);
+    auto answer = co_await relay->answer(timeout + answer_margin);
+    const ConnectAnswer verdict = parse_connect_answer(answer);
+    attempt.flag = verdict.flag;
+    attempt.detail = verdict.detail;
+    if (verdict.accepted) attempt.link.emplace(std::move(relay), std::move(*tunnel));
+    co_return attempt;
+}
+
+std::vector<traffic::EndpointLoad> loads_of(const ServiceLoad& load,
+                                            const model::ServiceView& service) {
+    std::vector<traffic::EndpointLoad> loads(service.endpoints.size());
+    for (std::size_t i = 0; i < loads.size(); ++i) {
+        const auto known = load.by_instance.find(service.endpoints[i].instance.key());
+        if (known != load.by_instance.end()) loads[i].open_connections = known->second;
+    }
+    return loads;
+}
+
+// Finds an instance that takes the connection. The record learns which one, or why none.
+io::Task<Attempt> find_link(Context& context, ConnectionRecord& record) {
+    // Held over the waits below, which are bounded; not over the relay's life.
+    const ViewPtr view = context.view;
+    const model::ServiceView* service = view->mesh->service(record.facts.destination_service);
+    Attempt attempt;
+    if (service == nullptr) {
+        attempt.flag = Flag::no_route;
+        co_return attempt;
+    }
+    const auto credentials = view->service_credentials.find(record.facts.source_workload);
+    if (credentials == view->service_credentials.end()) {
+        attempt.detail =
+            "no certificate was issued yet for service " + record.facts.source_workload;
+        co_return attempt;
+    }
+    ServiceLoad& load = context.loads[record.facts.destination_service];
+    if (load.open_connections >= context.share(service->service.max_connections)) {
+        attempt.flag = Flag::overload;
+        attempt.detail = "limits.connections of " + record.facts.destination_service;
+        co_return attempt;
+    }
+    auto loads = loads_of(load, *service);
+    attempt.flag = Flag::no_healthy_upstream;
+    for (int tried = 0; tried < max_attempts; ++tried) {
+        const auto choice = traffic::choose_endpoint(*service, loads, context.random, load.turn);
+        if (!choice.found) break;
+        const model::EndpointView& endpoint = service->endpoints[choice.endpoint];
+        record.facts.instance = endpoint.instance.key();
+        record.facts.destination_node = endpoint.node;
+        record.facts.destination_principal =
+            node_identity(view->trust_domain, endpoint.node).to_uri();
+        record.facts.upstream = endpoint.tunnel;
+        attempt = co_await try_endpoint(context, endpoint, record.facts.source_workload,
+                                        credentials->second, view->trust_domain,
+                                        service->service.connect_timeout);
+        if (attempt.link || attempt.flag == Flag::policy_denied) break;
+        loads[choice.endpoint].avoid = true;
+    }
+    record.idle_timeout = service->service.idle_timeout;
+    co_return attempt;
+}
+
+void refuse(Context& context, io::Socket& socket, ConnectionRecord& record, Flag flag,
+            std::string detail) {
+    io::reset_on_close(socket);
+    io::close(socket);
+    end_record(context, record, flag, std::move(detail));
+}
+
+io::Task<void> serve(Context& context, io::Socket socket, Call call) {
+    ConnectionRecord& record = call.record;
+    if (call.refused != Flag::none) {
+        refuse(context, socket, record, call.refused, std::move(call.detail));
+        co_return;
+    }
+    Attempt attempt = co_await find_link(context, record);
+    if (!attempt.link) {
+        refuse(context, socket, record, attempt.flag, std::move(attempt.detail));
+        co_return;
+    }
+    // The tunnel is declared first, so that it goes last: the relay's stream is part of it.
+    const std::shared_ptr<Tunnel> tunnel = std::move(attempt.link->tunnel);
+    const std::unique_ptr<Relay> relay = std::move(attempt.link->relay);
+    const LoadShare share(context, record.facts.destination_service, record.facts.instance);
+    relay->attach(std::move(socket));
+    co_await relay_and_record(context, *relay, record);
+}
+
+} // namespace
+
+io::Task<void> serve_captured(Context& context, io::Socket socket) {
+    Call call = identify_captured(context, socket);
+    co_await serve(context, std::move(socket), std::move(call));
+}
+
+io::Task<void> serve_upstream(Context& context, io::Socket socket, Upstream upstream) {
+    Call call = identify_upstream(context, socket, upstream);
+    co_await serve(context, std::move(socket), std::move(call));
+}
+
+} // namespace hawser::proxy

@@ -1,0 +1,164 @@
+#include "proxy/tunnel_pool.h"
+
+#include <algorithm>
+
+#include "io/clock.h"
+#include "io/socket.h"
+#include "log/log.h"
+
+namespace hawser::proxy {
+namespace {
+
+// A session is replaced once less than this is left of either certificate, or a tenth of what was
+// left when it began, whichever is shorter: streams on it may go on, new ones use another.
+constexpr WallTime retire_margin_ms = 5 * 60 * 1000;
+
+WallTime retire_time(WallTime now, WallTime not_after) {
+    return not_after - std::min(retire_margin_ms, std::max<WallTime>(0, not_after - now) / 10);
+}
+
+// A waiter in a group's list for as long as it waits, also when its task is cancelled.
+class Waiting {
+  public:
+    Waiting(std::list<io::Signal*>& list, io::Signal& signal) : list_(list), signal_(&signal) {
+        list_.push_back(signal_);
+    }
+    ~Waiting() { list_.remove(signal_); }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+  private:
+    std::list<io::Signal*>& list_;
+    io::Signal* signal_;
+};
+
+} // namespace
+
+TunnelPool::TunnelPool(io::Executor executor, io::TaskGroup& tasks,
+                       telemetry::WorkerMetrics& metrics)
+    : executor_(executor), tasks_(tasks), metrics_(metrics) {}
+
+TunnelPool::~TunnelPool() = default;
+
+std::shared_ptr<Tunnel> TunnelPool::ready(const Group& group) {
+    const WallTime now = io::wall_now();
+    for (const auto& tunnel : group.tunnels)
+        if (tunnel->connection->can_open() && now < tunnel->retire_at) return tunnel;
+    return nullptr;
+}
+
+io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::acquire(TunnelKey key,
+                                                              tls::CredentialsPtr credentials,
+                                                              std::string trust_domain,
+                                                              std::chrono::milliseconds timeout) {
+    // A group is never erased while somebody waits in it (see tick()).
+    Group& group = groups_[key];
+    if (auto tunnel = ready(group)) co_return tunnel;
+    io::Signal dialled(executor_);
+    const Waiting waiting(group.waiting, dialled);
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    while (true) {
+        const std::uint64_t dials_before = group.dials_ended;
+        if (!group.dialling) {
+            group.dialling = true;
+            if (!tasks_.spawn(dial(key, credentials, trust_domain, timeout))) {
+                group.dialling = false;
+                co_return fail(ErrorCode::cancelled, "the agent is stopping");
+            }
+        }
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+            deadline - std::chrono::steady_clock::now());
+        if (left.count() <= 0 || !co_await dialled.wait_for(left))
+            co_return fail(ErrorCode::deadline_exceeded,
+                           "waiting for a tunnel to " + key.node + ": timed out");
+        if (auto tunnel = ready(group)) co_return tunnel;
+        if (group.dials_ended != dials_before && !group.dial_error.message.empty())
+            co_return fail(group.dial_error);
+    }
+}
+
+io::Task<void> TunnelPool::dial(TunnelKey key, tls::CredentialsPtr credentials,
+                                std::string trust_domain, std::chrono::milliseconds timeout) {
+    auto opened = co_await open(key, std::move(credentials), std::move(trust_domain), timeout);
+    Group& group = groups_[key];
+    group.dialling = false;
+    ++group.dials_ended;
+    group.dial_error = opened ? Error{} : opened.error();
+    if (opened) {
+        group.tunnels.push_front(*opened);
+        if (!tasks_.spawn(run(key, *opened))) (*opened)->connection->abort();
+    } else {
+        log::warn("no tunnel", {{"node", key.node},
+                                {"endpoint", key.endpoint.to_string()},
+                                {"source", key.source},
+                                {"error", opened.error()}});
+    }
+    for (io::Signal* waiting : group.waiting) waiting->notify();
+}
+
+io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
+                                                           tls::CredentialsPtr credentials,
+                                                           std::string trust_domain,
+                                                           std::chrono::milliseconds timeout) {
+    auto socket = co_await io::connect_tcp(executor_, key.endpoint, {.timeout = timeout});
+    if (!socket) co_return fail(std::move(socket.error()), "dialling " + key.endpoint.to_string());
+    const WallTime own_end = tls::expires_at(*credentials);
+    auto session = tls::Session::create(std::move(credentials), tls::Role::client,
+                                        model::Identity{.trust_domain = std::move(trust_domain),
+                                                        .kind = model::IdentityKind::node,
+                                                        .name = key.node});
+    if (!session) co_return fail(std::move(session.error()));
+    auto tunnel = std::make_shared<Tunnel>();
+    tunnel->connection = std::make_unique<http::H2Connection>(
+        std::move(*socket), std::move(*session),
+        http::H2Options{.ping_interval = limits::tunnel_ping_interval,
+                        .handshake_timeout = timeout},
+        nullptr);
+    auto done = co_await tunnel->connection->handshake();
+    if (!done)
+        co_return fail(std::move(done.error()), "handshake with " + key.endpoint.to_string());
+    const WallTime now = io::wall_now();
+    tunnel->retire_at = retire_time(now, std::min(own_end, tunnel->connection->peer()->not_after));
+    tunnel->idle_since = std::chrono::steady_clock::now();
+    metrics_.counter(telemetry::Metric::tunnel_handshakes, {"client", "ok"}).add();
+    co_return tunnel;
+}
+
+io::Task<void> TunnelPool::run(TunnelKey key, std::shared_ptr<Tunnel> tunnel) {
+    auto ended = co_await tunnel->connection->run();
+    if (!ended) {
+        log::info(
+            "tunnel ended",
+            {{"node", key.node}, {"endpoint", key.endpoint.to_string()}, {"why", ended.error()}});
+    }
+    const auto group = groups_.find(key);
+    if (group != groups_.end()) group->second.tunnels.remove(tunnel);
+}
+
+void TunnelPool::tick() {
+    const auto now = std::chrono::steady_clock::now();
+    const WallTime wall = io::wall_now();
+    for (auto entry = groups_.begin(); entry != groups_.end();) {
+        Group& group = entry->second;
+        for (const auto& tunnel : group.tunnels) {
+            if (tunnel->connection->open_streams() > 0) tunnel->idle_since = now;
+            if (wall >= tunnel->retire_at || now - tunnel->idle_since > limits::tunnel_idle)
+                tunnel->connection->goaway();
+        }
+        const bool unused = group.tunnels.empty() && group.waiting.empty() && !group.dialling;
+        entry = unused ? groups_.erase(entry) : std::next(entry);
+    }
+}
+
+void TunnelPool::goaway_all() {
+    for (const auto& [key, group] : groups_)
+        for (const auto& tunnel : group.tunnels) tunnel->connection->goaway();
+}
+
+std::size_t TunnelPool::size() const {
+    std::size_t count = 0;
+    for (const auto& [key, group] : groups_) count += group.tunnels.size();
+    return count;
+}
+
+} // namespace hawser::proxy

@@ -1,0 +1,76 @@
+// The warm mTLS sessions of one worker to other agents, by (who we are, which agent): opening a
+// stream on one costs no handshake. A session is dialled once however many connections wait for
+// it; a second one is added when the first carries as many streams as the peer allows.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/ip.h"
+#include "base/result.h"
+#include "http/h2_connection.h"
+#include "io/signal.h"
+#include "io/task_group.h"
+#include "telemetry/metrics.h"
+#include "tls/credentials.h"
+
+namespace hawser::proxy {
+
+struct TunnelKey {
+    std::string source; // calling service
+    std::string node;   // whose certificate must answer
+    Endpoint endpoint;
+    auto operator<=>(const TunnelKey&) const = default;
+};
+
+// One session. Kept alive by whoever has a stream on it.
+struct Tunnel {
+    std::unique_ptr<http::H2Connection> connection;
+    WallTime retire_at = 0; // before either certificate ends
+    std::chrono::steady_clock::time_point idle_since;
+};
+
+class TunnelPool {
+  public:
+    // Dials and runs sessions as tasks of the group.
+    TunnelPool(io::Executor executor, io::TaskGroup& tasks, telemetry::WorkerMetrics& metrics);
+    ~TunnelPool();
+
+    // A session with room for one more stream. Fails when dialling did, with the step that did.
+    [[nodiscard]] io::Task<Result<std::shared_ptr<Tunnel>>> acquire(
+        TunnelKey key, tls::CredentialsPtr credentials, std::string trust_domain,
+        std::chrono::milliseconds timeout);
+    // Once a second or so: closes idle sessions, and retires those whose certificate nears its end.
+    void tick();
+    void goaway_all();
+    [[nodiscard]] std::size_t size() const;
+
+  private:
+    struct Group { // sessions of one key
+        std::list<std::shared_ptr<Tunnel>> tunnels;
+        std::list<io::Signal*> waiting;
+        Error dial_error;
+        std::uint64_t dials_ended = 0;
+        bool dialling = false;
+    };
+    [[nodiscard]] io::Task<void> dial(TunnelKey key, tls::CredentialsPtr credentials,
+                                      std::string trust_domain, std::chrono::milliseconds timeout);
+    [[nodiscard]] io::Task<Result<std::shared_ptr<Tunnel>>> open(TunnelKey key,
+                                                                 tls::CredentialsPtr credentials,
+                                                                 std::string trust_domain,
+                                                                 std::chrono::milliseconds timeout);
+    [[nodiscard]] io::Task<void> run(TunnelKey key, std::shared_ptr<Tunnel> tunnel);
+    [[nodiscard]] static std::shared_ptr<Tunnel> ready(const Group& group);
+
+    io::Executor executor_;
+    io::TaskGroup& tasks_;
+    telemetry::WorkerMetrics& metrics_;
+    std::map<TunnelKey, Group> groups_;
+};
+
+} // namespace hawser::proxy

@@ -1,0 +1,43 @@
+// What two agents say to each other on a tunnel: HTTP/2 CONNECT with the destination as
+// ":authority: <service>:<port of the instance>". Built and read in one place; pure.
+//
+// Accepted: 200. Refused: 403 (policy), 404 (no such instance here), 503/504 with
+// "x-hawser-reason: <flag> <phrase>".
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "http/h2_connection.h"
+#include "traffic/flags.h"
+
+namespace hawser::proxy {
+
+// How much longer than the connect timeout the caller waits: the other agent applies the timeout
+// itself, and its answer needs a way back.
+inline constexpr std::chrono::milliseconds answer_margin{1000};
+
+struct ConnectTarget {
+    std::string service;
+    std::uint16_t port = 0;
+};
+
+[[nodiscard]] http::Headers connect_request(std::string_view service, std::uint16_t port);
+// Refuses anything that is not such a request, with the reason.
+[[nodiscard]] Result<ConnectTarget> parse_connect_request(const http::Headers& headers);
+
+struct ConnectAnswer {
+    bool accepted = false;
+    traffic::Flag flag = traffic::Flag::none;
+    std::string detail;
+};
+[[nodiscard]] http::Headers connect_accepted();
+[[nodiscard]] http::Headers connect_refused(traffic::Flag flag, std::string_view phrase);
+// Empty: the stream ended, or the time ran out, before an answer.
+[[nodiscard]] ConnectAnswer parse_connect_answer(const std::optional<http::Headers>& answer);
+
+} // namespace hawser::proxy

@@ -1,0 +1,213 @@
+#include "proxy/worker.h"
+
+#include <format>
+#include <future>
+
+#include "base/check.h"
+#include "io/socket.h"
+#include "log/log.h"
+#include "proxy/context.h"
+#include "proxy/inbound.h"
+#include "proxy/outbound.h"
+#include "proxy/record.h"
+
+namespace hawser::proxy {
+namespace {
+
+// Counters of live connections, idle checks and the pool's upkeep: once a second is what their
+// readers need.
+constexpr Duration tick_interval{1'000};
+
+std::uint64_t random_seed() {
+    std::uint64_t seed = 0;
+    fill_secure_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+    return seed;
+}
+
+enum class Entrance : std::uint8_t { outbound, inbound_plain, tunnel, upstream };
+
+struct Listener {
+    Entrance entrance;
+    io::Acceptor acceptor;
+    Upstream upstream; // of Entrance::upstream
+};
+
+} // namespace
+
+struct Worker::Impl {
+    Impl(WorkerOptions worker_options, telemetry::WorkerMetrics& worker_metrics,
+         telemetry::AccessLog& log)
+        : options(std::move(worker_options)),
+          metrics(worker_metrics),
+          access_log(log),
+          loop(std::format("hawser-w{}", options.number)),
+          listening(loop.executor()) {}
+
+    WorkerOptions options;
+    telemetry::WorkerMetrics& metrics;
+    telemetry::AccessLog& access_log;
+    io::Loop loop;
+    std::list<Listener> listeners;
+    io::TaskGroup listening;          // the accept loops and the tick
+    std::unique_ptr<Context> context; // from start() on
+    bool started = false;
+
+    Result<void> bind(Entrance entrance, Endpoint& endpoint, Upstream upstream = {});
+    io::Task<void> accept_all(Listener& listener);
+    void take(Listener& listener, io::Socket socket);
+    io::Task<void> tick();
+    io::Task<void> drain(std::chrono::milliseconds deadline, std::promise<void>& done);
+};
+
+Result<void> Worker::Impl::bind(Entrance entrance, Endpoint& endpoint, Upstream upstream) {
+    auto acceptor = io::listen_tcp(loop.executor(), endpoint, {.reuse_port = options.reuse_port});
+    if (!acceptor) return fail(std::move(acceptor.error()));
+    auto bound = io::local_endpoint(acceptor->native_handle());
+    if (!bound) return fail(std::move(bound.error()));
+    endpoint = *bound;
+    listeners.push_back(
+        {.entrance = entrance, .acceptor = std::move(*acceptor), .upstream = std::move(upstream)});
+    return {};
+}
+
+// Accepts until the acceptor is cancelled.
+io::Task<void> Worker::Impl::accept_all(Listener& listener) {
+    while (true) {
+        auto socket = co_await io::accept(listener.acceptor);
+        if (!socket) {
+            if (socket.error().code != ErrorCode::cancelled)
+                log::error("accepting failed", {{"error", socket.error()}});
+            co_return;
+        }
+        take(listener, std::move(*socket));
+    }
+}
+
+void Worker::Impl::take(Listener& listener, io::Socket socket) {
+    if (listener.entrance == Entrance::inbound_plain)
+        return refuse_plaintext(*context, std::move(socket));
+    if (context->connections >= context->share(limits::agent_connections)) {
+        metrics
+            .counter(telemetry::Metric::connections_refused,
+                     {traffic::code(traffic::Flag::overload)})
+            .add();
+        io::reset_on_close(socket);
+        return;
+    }
+    switch (listener.entrance) {
+        case Entrance::tunnel:
+            context->tasks.spawn(serve_tunnel(*context, std::move(socket)));
+            break;
+        case Entrance::outbound:
+            context->tasks.spawn(serve_captured(*context, std::move(socket)));
+            break;
+        case Entrance::upstream:
+            context->tasks.spawn(serve_upstream(*context, std::move(socket), listener.upstream));
+            break;
+        case Entrance::inbound_plain: break;
+    }
+}
+
+io::Task<void> Worker::Impl::tick() {
+    while (co_await io::sleep(tick_interval)) {
+        account_live_relays(*context, tick_interval);
+        context->pool.tick();
+        metrics.gauge(telemetry::Metric::connections_open).set(context->connections);
+        metrics.gauge(telemetry::Metric::tunnels_open, {"client"})
+            .set(static_cast<double>(context->pool.size()));
+        metrics.gauge(telemetry::Metric::tunnels_open, {"server"})
+            .set(static_cast<double>(context->inbound_tunnels.size()));
+    }
+}
+
+// Lets what runs end in order, then cuts the rest; the loop stops at the end.
+io::Task<void> Worker::Impl::drain(std::chrono::milliseconds deadline, std::promise<void>& done) {
+    listening.cancel();
+    listeners.clear();
+    co_await listening.join();
+    context->pool.goaway_all();
+    for (http::H2Connection* tunnel : context->inbound_tunnels) tunnel->goaway();
+    const auto end = std::chrono::steady_clock::now() + deadline;
+    constexpr Duration look_again{20};
+    while (!context->relays.empty() && std::chrono::steady_clock::now() < end)
+        (void)co_await io::sleep(look_again);
+    context->tasks.cancel();
+    co_await context->tasks.join();
+    done.set_value();
+}
+
+Worker::Worker(WorkerOptions options, telemetry::WorkerMetrics& metrics,
+               telemetry::AccessLog& access_log)
+    : impl_(std::make_unique<Impl>(std::move(options), metrics, access_log)) {}
+
+Worker::~Worker() {
+    stop(Duration{0});
+}
+
+const WorkerOptions& Worker::options() const {
+    return impl_->options;
+}
+
+io::Loop& Worker::loop() {
+    return impl_->loop;
+}
+
+Result<void> Worker::listen() {
+    auto owners = host::SocketOwnerLookup::open();
+    if (!owners) return fail(std::move(owners.error()));
+    WorkerOptions& options = impl_->options;
+    impl_->context =
+        std::make_unique<Context>(impl_->loop.executor(), options, impl_->metrics,
+                                  impl_->access_log, std::move(*owners), random_seed());
+    if (auto done = impl_->bind(Entrance::tunnel, options.tunnel); !done)
+        return fail(done.error(), "tunnel listener");
+    if (options.outbound)
+        if (auto done = impl_->bind(Entrance::outbound, *options.outbound); !done)
+            return fail(done.error(), "outbound listener");
+    if (options.inbound)
+        if (auto done = impl_->bind(Entrance::inbound_plain, *options.inbound); !done)
+            return fail(done.error(), "inbound listener");
+    for (Upstream& upstream : options.upstreams)
+        if (auto done = impl_->bind(Entrance::upstream, upstream.listen, upstream); !done)
+            return fail(done.error(), "upstream listener for " + upstream.destination);
+    return {};
+}
+
+void Worker::start(ViewPtr view) {
+    HAWSER_CHECK(impl_->context != nullptr && !impl_->started);
+    impl_->started = true;
+    impl_->context->view = std::move(view);
+    for (Listener& listener : impl_->listeners) impl_->listening.spawn(impl_->accept_all(listener));
+    impl_->listening.spawn(impl_->tick());
+    impl_->loop.start();
+}
+
+void Worker::set_view(ViewPtr view, std::function<void(std::uint64_t)> done) {
+    impl_->loop.post([this, view = std::move(view), done = std::move(done)]() mutable {
+        const std::uint64_t index = view->mesh->index();
+        impl_->context->view = std::move(view);
+        if (done) done(index);
+    });
+}
+
+void Worker::with_state(std::function<void(const WorkerState&)> function) {
+    impl_->loop.post([this, function = std::move(function)] {
+        const Context& context = *impl_->context;
+        function({.view_index = context.view->mesh->index(),
+                  .open_connections = context.relays.size(),
+                  .tunnels = context.pool.size() + context.inbound_tunnels.size()});
+    });
+}
+
+void Worker::stop(std::chrono::milliseconds deadline) {
+    if (!impl_->started) return;
+    impl_->started = false;
+    std::promise<void> done;
+    io::TaskGroup stopping(impl_->loop.executor());
+    impl_->loop.post([&] { stopping.spawn(impl_->drain(deadline, done)); });
+    done.get_future().wait();
+    impl_->loop.stop();
+    impl_->loop.join();
+}
+
+} // namespace hawser::proxy
