@@ -8,9 +8,10 @@
 namespace hawser::cmd {
 
 struct DemoOptions {
-    bool keep = false;      // leave it up, and print how to look around and how to remove it
-    bool no_color = false;  // also when stdout is no terminal, or NO_COLOR is set
-    bool loopback = false;  // tell it on loopback even where namespaces could be made
+    bool keep = false;     // leave it up, and print how to look around and how to remove it
+    bool remove = false;   // only remove what earlier demos left, those of --keep too
+    bool no_color = false; // also when stdout is no terminal, or NO_COLOR is set
+    bool loopback = false; // tell it on loopback even where namespaces could be made
     // Not for users (`--internal ROLE ARGS…`, hidden): the demo's own child processes, e.g.
     // {"echo", "8080", "one"}. See demo_roles.h.
     std::vector<std::string> internal;
@@ -19,4 +20,4 @@ struct DemoOptions {
 // The exit code: 0 only if every step really held.
 [[nodiscard]] int run_demo(const DemoOptions& options);
 
-}  // namespace hawser::cmd
+} // namespace hawser::cmd
