@@ -12,6 +12,7 @@ packages_for() { # JOB: build | demo | test
     demo) echo nftables iproute2 ;;
     # libclang-rt has the sanitizers; the end-to-end tests drive real programs and namespaces.
     test) echo clang-format-19 libclang-rt-19-dev nftables iproute2 procps curl openssl \
+        nginx redis-server redis-tools postgresql postgresql-client socat dnsutils util-linux \
         systemd file groff-base ;; # these three examine the package
     *) fail "unknown job '$1' (build, demo, test)" ;;
     esac

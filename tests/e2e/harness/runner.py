@@ -43,7 +43,8 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/e2e/run", description="End-to-end tests: the "
                                      "real binary in network namespaces. Needs root.")
     parser.add_argument("filter", nargs="*", help="run tests whose name contains one of these")
-    parser.add_argument("--binary", default=str(HERE.parent.parent / "build" / "hawser"))
+    parser.add_argument("--binary", default=os.environ.get(
+        "HAWSER", str(HERE.parent.parent / "build" / "hawser")))
     parser.add_argument("--keep", action="store_true", help="keep hosts and files of failed tests")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list", action="store_true")
@@ -64,10 +65,20 @@ def main():
         print(f"{options.binary} is missing: build it with packaging/build", file=sys.stderr)
         return 2
     if os.geteuid() != 0:
-        print("the end-to-end tests make network namespaces: run them as root", file=sys.stderr)
-        return 2
+        return become_root()
     hosts.remove_leftovers()
     return Run(options, tests).finish()
+
+
+def become_root():
+    """Namespaces need it; sudo without a password, as the install step used it."""
+    if shutil.which("sudo") is None:
+        print("the end-to-end tests make network namespaces: run them as root", file=sys.stderr)
+        return 2
+    keep = ("HAWSER", "HAWSER_E2E_PATIENCE", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
+            "ASAN_SYMBOLIZER_PATH")
+    os.execvp("sudo", ["sudo", "-n", f"--preserve-env={','.join(keep)}", sys.executable,
+                       str(HERE / "run"), *sys.argv[1:]])
 
 
 class Run:
