@@ -70,7 +70,8 @@ class HealthChecks {
     struct Entry;
     [[nodiscard]] io::Task<void> run(std::shared_ptr<Entry> entry, std::size_t position);
     void observed(Entry& entry, std::size_t position, CheckOutcome outcome);
-    void tell(std::weak_ptr<Entry> entry);
+    void tell(const std::weak_ptr<Entry>& waiting);
+    [[nodiscard]] static io::Task<void> retire(std::shared_ptr<Entry> entry);
 
     io::Executor executor_;
     OnChange on_change_;

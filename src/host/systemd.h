@@ -32,7 +32,7 @@ class Systemd {
     [[nodiscard]] std::optional<std::chrono::microseconds> watchdog() const { return watchdog_; }
     // Says "alive" twice per watchdog interval from the loop it runs on, until cancelled: a loop
     // that hangs gets the daemon restarted. Returns at once without a watchdog.
-    [[nodiscard]] io::Task<void> run_watchdog(io::Executor executor);
+    [[nodiscard]] io::Task<void> run_watchdog();
 
   private:
     std::string notify_socket_;

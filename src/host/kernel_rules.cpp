@@ -1,0 +1,139 @@
+#include "host/kernel_rules.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "host/child_process.h"
+
+namespace hawser::host {
+namespace {
+
+// A listing of some thousand rules; ours has about twenty.
+constexpr std::size_t max_listing = 256 << 10;
+
+// The agent's PATH may lack the sbin folders.
+std::string find_nft() {
+    constexpr std::array<const char*, 4> places = {"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft",
+                                                   "/usr/local/sbin/nft"};
+    for (const char* place : places)
+        if (::access(place, X_OK) == 0) return place;
+    return {};
+}
+
+std::string_view trimmed(std::string_view line) {
+    const auto first = line.find_first_not_of(" \t");
+    if (first == std::string_view::npos) return {};
+    return line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
+}
+
+// "chain: rule" for each rule, "chain: type …" for its hook, in order.
+std::vector<std::string> statements(std::string_view listing) {
+    std::vector<std::string> found;
+    std::string chain;
+    while (!listing.empty()) {
+        const auto end = listing.find('\n');
+        const std::string_view line = trimmed(listing.substr(0, end));
+        listing.remove_prefix(end == std::string_view::npos ? listing.size() : end + 1);
+        if (line.empty() || line == "}" || line.starts_with("table ")) continue;
+        if (line.ends_with("{")) {
+            chain = trimmed(line.substr(0, line.size() - 1));
+            if (chain.starts_with("chain ")) chain.erase(0, 6);
+            found.push_back(chain + ": declared");
+            continue;
+        }
+        found.push_back(chain + ": " + std::string(line));
+    }
+    return found;
+}
+
+std::vector<std::string> without(std::vector<std::string> all,
+                                 const std::vector<std::string>& others) {
+    for (const std::string& other : others)
+        if (auto same = std::ranges::find(all, other); same != all.end()) all.erase(same);
+    return all;
+}
+
+} // namespace
+
+KernelStatus compare_listings(std::string_view wanted, std::string_view found) {
+    const auto want = statements(wanted), have = statements(found);
+    KernelStatus status;
+    status.present = !found.empty();
+    status.matches = !wanted.empty() && want == have;
+    status.missing = without(want, have);
+    status.added = without(have, want);
+    status.listing = found;
+    return status;
+}
+
+KernelRules::KernelRules(io::Executor executor, KernelRulesOptions options)
+    : executor_(executor), options_(std::move(options)) {
+    if (options_.nft.empty()) options_.nft = find_nft();
+}
+
+io::Task<Result<std::string>> KernelRules::nft(std::vector<std::string> arguments,
+                                               std::string script) {
+    if (options_.nft.empty())
+        co_return fail(ErrorCode::failed_precondition,
+                       "the nft program is missing (package nftables)");
+    arguments.insert(arguments.begin(), options_.nft);
+    ProgramOptions program;
+    program.arguments = std::move(arguments);
+    program.input = std::move(script);
+    program.timeout = options_.timeout;
+    program.max_output = max_listing;
+    auto result = co_await run_program(executor_, std::move(program));
+    if (!result) co_return fail(std::move(result.error()), "nft");
+    if (result->timed_out) co_return fail(ErrorCode::deadline_exceeded, "nft did not end in time");
+    if (result->exit_code == 0) co_return std::move(result->output);
+    const std::string_view text = trimmed(result->output.substr(0, result->output.find('\n')));
+    const bool no_table = result->output.contains("No such file or directory");
+    const bool forbidden = result->output.contains("Operation not permitted");
+    co_return fail(no_table    ? ErrorCode::not_found
+                   : forbidden ? ErrorCode::permission_denied
+                               : ErrorCode::internal,
+                   "nft: " + std::string(text));
+}
+
+io::Task<Result<std::optional<std::string>>> KernelRules::list() {
+    std::vector<std::string> arguments = {"-s", "-n", "list", "table", "inet", "hawser"};
+    auto listing = co_await nft(std::move(arguments), {});
+    if (listing) co_return std::optional<std::string>(std::move(*listing));
+    if (listing.error().code == ErrorCode::not_found) co_return std::optional<std::string>();
+    co_return fail(std::move(listing.error()));
+}
+
+io::Task<Result<void>> KernelRules::apply(KernelIntent intent) {
+    if (intent.mark == 0) co_return fail(ErrorCode::invalid, "the agent's mark must not be 0");
+    std::vector<std::string> arguments = {"-f", "-"};
+    auto applied = co_await nft(std::move(arguments), render(intent));
+    if (!applied) co_return fail(std::move(applied.error()), "applying the kernel rules");
+    intent_ = std::move(intent);
+    applied_listing_.clear();
+    auto listing = co_await list();
+    if (!listing) co_return fail(std::move(listing.error()), "reading the kernel rules back");
+    applied_listing_ = std::move(*listing).value_or("");
+    co_return Result<void>{};
+}
+
+io::Task<Result<void>> KernelRules::remove(OnExit on_exit) {
+    KernelIntent intent = intent_.value_or(KernelIntent{});
+    intent.on_exit = on_exit;
+    std::vector<std::string> arguments = {"-f", "-"};
+    auto removed = co_await nft(std::move(arguments), render_exit(intent));
+    if (!removed) co_return fail(std::move(removed.error()), "removing the kernel rules");
+    intent_.reset();
+    applied_listing_.clear();
+    co_return Result<void>{};
+}
+
+io::Task<Result<KernelStatus>> KernelRules::status() {
+    auto listing = co_await list();
+    if (!listing) co_return fail(std::move(listing.error()), "reading the kernel rules");
+    co_return compare_listings(applied_listing_, std::move(*listing).value_or(""));
+}
+
+} // namespace hawser::host

@@ -1,0 +1,101 @@
+// The nft scripts of an intent: pure text.
+#include <algorithm>
+#include <format>
+#include <set>
+
+#include "host/kernel_rules.h"
+
+namespace hawser::host {
+namespace {
+
+// Declared first, so that the deletion succeeds whether or not there was a table; all three
+// statements are one transaction.
+constexpr std::string_view replace_table = "table inet hawser\ndelete table inet hawser\n";
+
+std::string_view family(const IpAddress& address) {
+    return address.is_v4() ? "ip" : "ip6";
+}
+
+std::vector<Cidr> ranges(const KernelIntent& intent) {
+    std::vector<Cidr> all;
+    if (intent.vip4) all.push_back(*intent.vip4);
+    if (intent.vip6 && intent.ipv6) all.push_back(*intent.vip6);
+    return all;
+}
+
+// In order, once each, and never a port whose loss would cut the host off.
+std::string protected_ports(const KernelIntent& intent) {
+    std::set<std::uint16_t> ports(intent.service_ports.begin(), intent.service_ports.end());
+    for (const std::uint16_t never : {std::uint16_t{0}, std::uint16_t{22}, intent.tunnel_port})
+        ports.erase(never);
+    std::string text;
+    for (const std::uint16_t port : ports)
+        text += std::format("{}{}", text.empty() ? "" : ", ", port);
+    return text;
+}
+
+std::string nat_output(const KernelIntent& intent) {
+    std::string rules = std::format("        meta mark {:#010x} return\n", intent.mark);
+    for (const Cidr& range : ranges(intent))
+        rules += std::format("        {} daddr {} meta l4proto tcp counter redirect to :{}\n",
+                             family(range.base), range.to_string(), intent.outbound_port);
+    if (intent.dns_port == 0) return rules;
+    for (const Endpoint& server : intent.nameservers) {
+        if (!server.address.is_v4() && !intent.ipv6) continue;
+        for (const char* protocol : {"udp", "tcp"})
+            rules += std::format("        {} daddr {} {} dport {} counter redirect to :{}\n",
+                                 family(server.address), server.address.to_string(), protocol,
+                                 server.port, intent.dns_port);
+    }
+    return rules;
+}
+
+// What the redirection did not take: nothing but TCP is carried, so say so at once instead of
+// letting the application wait for an answer.
+std::string refuse_ranges(const KernelIntent& intent) {
+    std::string rules;
+    for (const Cidr& range : ranges(intent)) {
+        const std::string match =
+            std::format("        {} daddr {} ", family(range.base), range.to_string());
+        rules += match + "meta l4proto tcp counter reject with tcp reset\n";
+        rules += match + "counter reject with icmpx type port-unreachable\n";
+    }
+    return rules;
+}
+
+std::string chain(std::string_view name, std::string_view hook, std::string_view rules) {
+    return std::format("    chain {} {{\n        type {}; policy accept;\n{}    }}\n", name, hook,
+                       rules);
+}
+
+} // namespace
+
+std::string render(const KernelIntent& intent) {
+    std::string text(replace_table);
+    text += "table inet hawser {\n";
+    text += chain("nat_output", "nat hook output priority -100", nat_output(intent));
+    if (const std::string ports = protected_ports(intent); !ports.empty())
+        text +=
+            chain("nat_prerouting", "nat hook prerouting priority -100",
+                  std::format("        iifname != \"lo\" tcp dport {{ {} }} counter redirect to "
+                              ":{}\n",
+                              ports, intent.inbound_port));
+    text += chain("filter_output", "filter hook output priority 0", refuse_ranges(intent));
+    return text + "}\n";
+}
+
+std::string render_exit(const KernelIntent& intent) {
+    std::string text(replace_table);
+    if (intent.on_exit == OnExit::open) return text;
+    text += "table inet hawser {\n";
+    text += chain("closed_output", "filter hook output priority 0", refuse_ranges(intent));
+    if (const std::string ports = protected_ports(intent); !ports.empty())
+        text +=
+            chain("closed_input", "filter hook input priority 0",
+                  std::format("        iifname != \"lo\" tcp dport {{ {} }} counter reject with "
+                              "tcp reset\n",
+                              ports));
+    return text + "}\n";
+}
+
+} // namespace hawser::host
