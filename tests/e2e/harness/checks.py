@@ -3,8 +3,9 @@
 import os
 import time
 
-# Sanitizer builds are several times slower; tests/run says by how much.
-PATIENCE = float(os.environ.get("HAWSER_E2E_PATIENCE", "1"))
+# Sanitizer builds are several times slower.
+SLOWNESS = {"asan": 3, "tsan": 6}.get(os.environ.get("HAWSER_KIND"), 1)
+PATIENCE = float(os.environ.get("HAWSER_E2E_PATIENCE", SLOWNESS))
 
 
 class CheckFailed(Exception):

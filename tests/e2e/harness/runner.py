@@ -5,6 +5,7 @@ import argparse
 import importlib.util
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
@@ -67,6 +68,8 @@ def main():
     if os.geteuid() != 0:
         return become_root()
     hosts.remove_leftovers()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return Run(options, tests).finish()
 
 
@@ -75,7 +78,7 @@ def become_root():
     if shutil.which("sudo") is None:
         print("the end-to-end tests make network namespaces: run them as root", file=sys.stderr)
         return 2
-    keep = ("HAWSER", "HAWSER_E2E_PATIENCE", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
+    keep = ("HAWSER", "HAWSER_KIND", "HAWSER_E2E_PATIENCE", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
             "ASAN_SYMBOLIZER_PATH")
     os.execvp("sudo", ["sudo", "-n", f"--preserve-env={','.join(keep)}", sys.executable,
                        str(HERE / "run"), *sys.argv[1:]])
