@@ -10,18 +10,21 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "model/identity.h"
+#include "tls/secret.h"
 
 namespace hawser::tls {
 
 // A private key and its certificate chain. Move-only; the key is wiped when it goes.
 struct KeyPair {
     std::string chain_pem; // leaf first, without the root
-    std::string key_pem;   // PKCS#8 or SEC1
+    SecretText key_pem;    // PKCS#8 or SEC1
 };
 
 struct TrustBundle {
-    std::vector<std::string> roots;         // DER
-    std::vector<std::string> intermediates; // DER; helps verify peers that sent only a leaf
+    std::vector<std::string> roots; // DER
+    // DER; signed by one of the roots (one that is not is refused). Saves the verification of the
+    // peer's own copy, and helps with peers that sent only a leaf. Expired ones are left out.
+    std::vector<std::string> intermediates;
 };
 
 class Credentials; // opaque: parsed key, chain and bundle, and the mbedTLS configurations
@@ -30,7 +33,7 @@ using CredentialsPtr = std::shared_ptr<const Credentials>;
 enum class ClientAuth { required, optional };
 
 struct CredentialsOptions {
-    std::string trust_domain;   // peers must be of it
+    std::string trust_domain;   // peers must be of it; may be empty with a root_pin
     std::optional<KeyPair> own; // none: a client without certificate (joining, operators)
     TrustBundle trust;
     std::vector<std::string> alpn;                 // offered or accepted, in order of preference

@@ -15,8 +15,9 @@
 #define MBEDTLS_VERSION_C
 
 // --- randomness ---------------------------------------------------------------------------------
-#define MBEDTLS_ENTROPY_C // from getrandom(2)
-#define MBEDTLS_CTR_DRBG_C
+// Every random byte comes from getrandom(2) (src/tls/library.cpp): no state of our own to lock, to
+// duplicate in a fork, or to repeat in a cloned virtual machine.
+#define MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG
 #define MBEDTLS_HMAC_DRBG_C // for deterministic ECDSA
 
 // --- symmetric algorithms -----------------------------------------------------------------------
@@ -29,7 +30,7 @@
 #endif
 #define MBEDTLS_CIPHER_C
 #define MBEDTLS_GCM_C
-#define MBEDTLS_GCM_LARGE_TABLE
+// No GCM_LARGE_TABLE: 8 KiB more in every session, and no gain where the CPU has the instructions.
 #define MBEDTLS_CHACHA20_C
 #define MBEDTLS_POLY1305_C
 #define MBEDTLS_CHACHAPOLY_C
@@ -39,6 +40,7 @@
 #define MBEDTLS_SHA512_C
 #define MBEDTLS_HKDF_C
 #define MBEDTLS_PSA_CRYPTO_C // TLS 1.3's key schedule needs it; records do not (no USE_PSA_CRYPTO)
+#define MBEDTLS_PSA_KEY_STORE_DYNAMIC // else 32 handshakes at once use up the key slots
 
 // --- curves and signatures ----------------------------------------------------------------------
 #define MBEDTLS_BIGNUM_C

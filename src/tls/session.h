@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
@@ -40,7 +41,10 @@ class Session {
     Session& operator=(const Session&) = delete;
 
     // Where the next ciphertext from the peer goes: at least `minimum` writable bytes. After
-    // filling n of them call received(n). Avoids a copy; the space is bounded and reused.
+    // filling n of them call received(n). Avoids a copy; the space is bounded and reused. It is
+    // less than `minimum` only when so much waits unread that 64 KiB would be exceeded: read()
+    // first. Call it when bytes are there to be taken: it makes the session hold its buffer, and
+    // an idle session should hold none (received(0) gives an unused one back).
     [[nodiscard]] std::span<std::uint8_t> receive_buffer(std::size_t minimum);
     void received(std::size_t count);
     // The peer closed its side of the connection. A read then ends with `closed` or, if no
@@ -58,7 +62,8 @@ class Session {
     // count = 0 and not closed: needs more ciphertext.
     [[nodiscard]] Result<ReadResult> read(std::span<std::uint8_t> plaintext);
 
-    // Encrypts all of it, in records of at most 16 KiB, to the output.
+    // Encrypts all of it, in records of at most 16 KiB, to the output. Fails, with nothing added,
+    // when the output would hold more than twice limits::session_send_buffer.
     [[nodiscard]] Result<void> write(ByteView plaintext);
     void close_notify(); // adds the alert to the output
 

@@ -45,6 +45,8 @@ struct CertificateRequest {
 [[nodiscard]] Result<std::string> issue_certificate(const CertificateRequest& request); // DER
 
 [[nodiscard]] Result<std::string> public_key_of(std::string_view key_pem); // DER
+// Checks the signature, and that the issuer is an authority; not the times.
+[[nodiscard]] Result<void> check_issued_by(ByteView certificate_der, ByteView issuer_der);
 
 struct CertificateInfo {
     std::optional<model::Identity> identity;
@@ -53,6 +55,7 @@ struct CertificateInfo {
     WallTime not_before = 0;
     WallTime not_after = 0;
     bool is_ca = false;
+    std::string public_key_der;
 };
 [[nodiscard]] Result<CertificateInfo> describe_certificate(ByteView der);
 

@@ -1,0 +1,103 @@
+#include "tls/traffic_keys.h"
+
+#include <mbedtls/hkdf.h>
+#include <mbedtls/md.h>
+#include <mbedtls/ssl_ciphersuites.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/check.h"
+
+namespace hawser::tls {
+namespace {
+
+constexpr CipherSuite suites[] = {
+    {MBEDTLS_TLS1_3_AES_128_GCM_SHA256, "TLS_AES_128_GCM_SHA256", MBEDTLS_CIPHER_AES_128_GCM,
+     MBEDTLS_MD_SHA256, 32, 16},
+    {MBEDTLS_TLS1_3_AES_256_GCM_SHA384, "TLS_AES_256_GCM_SHA384", MBEDTLS_CIPHER_AES_256_GCM,
+     MBEDTLS_MD_SHA384, 48, 32},
+    {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, "TLS_CHACHA20_POLY1305_SHA256",
+     MBEDTLS_CIPHER_CHACHA20_POLY1305, MBEDTLS_MD_SHA256, 32, 32},
+};
+
+} // namespace
+
+const CipherSuite* find_cipher_suite(int id) {
+    const auto* found = std::ranges::find(suites, id, &CipherSuite::id);
+    return found == std::end(suites) ? nullptr : found;
+}
+
+void expand_label(const CipherSuite& suite, const TrafficSecret& secret, std::string_view label,
+                  std::span<std::uint8_t> output) {
+    std::string info;
+    info.push_back(static_cast<char>(output.size() >> 8));
+    info.push_back(static_cast<char>(output.size() & 0xff));
+    info.push_back(static_cast<char>(6 + label.size()));
+    info.append("tls13 ").append(label);
+    info.push_back('\0'); // the context's length
+    const int error =
+        mbedtls_hkdf_expand(mbedtls_md_info_from_type(suite.hash), secret.data(), secret.size(),
+                            reinterpret_cast<const unsigned char*>(info.data()), info.size(),
+                            output.data(), output.size());
+    HAWSER_CHECK(error == 0);
+}
+
+TrafficKeys::TrafficKeys(const CipherSuite& suite, const TrafficSecret& secret)
+    : suite_(suite), secret_(secret) {
+    mbedtls_cipher_init(&cipher_);
+    HAWSER_CHECK(mbedtls_cipher_setup(&cipher_, mbedtls_cipher_info_from_type(suite.cipher)) == 0);
+    derive();
+}
+
+TrafficKeys::~TrafficKeys() {
+    mbedtls_cipher_free(&cipher_);
+}
+
+void TrafficKeys::derive() {
+    SecretBytes<32> key(suite_.key_bytes);
+    expand_label(suite_, secret_, "key", key.span());
+    expand_label(suite_, secret_, "iv", iv_.span());
+    // GCM and ChaCha20 run the cipher forwards in both directions.
+    HAWSER_CHECK(mbedtls_cipher_setkey(&cipher_, key.data(), static_cast<int>(key.size() * 8),
+                                       MBEDTLS_ENCRYPT) == 0);
+    sequence_ = 0;
+}
+
+void TrafficKeys::update() {
+    TrafficSecret next(secret_.size());
+    expand_label(suite_, secret_, "traffic upd", next.span());
+    secret_ = next;
+    derive();
+}
+
+// RFC 8446 §5.3: the record's number, padded on the left, XOR the IV.
+std::array<std::uint8_t, nonce_bytes> TrafficKeys::next_nonce() {
+    std::array<std::uint8_t, nonce_bytes> nonce;
+    std::copy_n(iv_.data(), nonce_bytes, nonce.data());
+    for (std::size_t i = 0; i < 8; ++i)
+        nonce[nonce_bytes - 1 - i] ^= static_cast<std::uint8_t>(sequence_ >> (8 * i));
+    ++sequence_;
+    return nonce;
+}
+
+void TrafficKeys::seal(ByteView header, std::uint8_t* plaintext, std::size_t count) {
+    const auto nonce = next_nonce();
+    std::size_t written = 0;
+    const int error = mbedtls_cipher_auth_encrypt_ext(
+        &cipher_, nonce.data(), nonce.size(), header.data(), header.size(), plaintext, count,
+        plaintext, count + tag_bytes, &written, tag_bytes);
+    HAWSER_CHECK(error == 0 && written == count + tag_bytes);
+}
+
+bool TrafficKeys::open(ByteView header, std::span<std::uint8_t> ciphertext_and_tag) {
+    const auto nonce = next_nonce();
+    std::size_t written = 0;
+    const int error = mbedtls_cipher_auth_decrypt_ext(
+        &cipher_, nonce.data(), nonce.size(), header.data(), header.size(),
+        ciphertext_and_tag.data(), ciphertext_and_tag.size(), ciphertext_and_tag.data(),
+        ciphertext_and_tag.size(), &written, tag_bytes);
+    return error == 0;
+}
+
+} // namespace hawser::tls
