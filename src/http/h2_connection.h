@@ -88,6 +88,8 @@ struct H2Options {
     std::chrono::milliseconds handshake_timeout = limits::handshake_timeout;
 };
 
+class H2Transport;
+
 class H2Connection {
   public:
     // `session` is null for plaintext (Unix sockets, local applications). `handler` must outlive
@@ -106,6 +108,8 @@ class H2Connection {
     // Cancelling it (task group) or abort() ends it at once. All streams are closed when it
     // returns.
     [[nodiscard]] io::Task<Result<void>> run();
+    // Does what run() does, for an owner that needs no task to wait for the end.
+    void start();
 
     // Opens a stream; fails with resource_exhausted at the peer's limit, unavailable when the
     // connection is closing. `end`: no body follows.
@@ -142,8 +146,7 @@ class H2Connection {
     [[nodiscard]] int native_handle() const;
 
   private:
-    struct Impl;
-    std::shared_ptr<Impl> impl_;
+    std::shared_ptr<H2Transport> impl_; // lives on while operations are pending
 };
 
 } // namespace hawser::http
