@@ -9,7 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <memory>
 #include <span>
 #include <string>
@@ -98,8 +98,7 @@ class WorkerMetrics {
     // asks again with it, for `closed`.
     [[nodiscard]] const ConnectionMetrics& connection(const ConnectionLabels& labels);
 
-    // Removes a metric's series; references to them become invalid. For gauges that describe
-    // things which come and go.
+    // Removes a gauge's series, for things which come and go; references to them become invalid.
     void clear(Metric metric);
 
     [[nodiscard]] MetricsSnapshot snapshot() const;
@@ -108,7 +107,7 @@ class WorkerMetrics {
     // Values stay where they are: `all` gives the pointers out, `by_key` finds them.
     template <typename Value>
     struct Table {
-        std::deque<Series<Value>> all;
+        std::list<Series<Value>> all;
         std::unordered_map<std::string, Value*> by_key;
     };
     template <typename Value>
