@@ -8,7 +8,7 @@ import struct
 
 from harness.checks import check, check_equal
 from harness.mesh import service
-from harness.programs import WEB_UID, dial, one_connection
+from harness.programs import WEB_UID, dial, start_once
 from harness.runner import alone
 
 
@@ -54,7 +54,7 @@ def test_a_client_that_closed_its_half_still_receives(mesh):
             connection.shutdown(socket.SHUT_WR)
             return read_all(connection)
 
-    serving = api.host.background(one_connection(8080, serve))
+    serving = start_once(api.host, 8080, serve)
     answer = web.host.call(call, uid=WEB_UID)
     check_equal(serving.result(), len(payload), "bytes the server received")
     check_equal(answer, hashlib.sha256(payload).hexdigest().encode() * 5000, "the answer")
@@ -75,7 +75,7 @@ def test_a_server_that_closed_its_half_still_receives(mesh):
             connection.sendall(payload)
             return greeting
 
-    serving = api.host.background(one_connection(8080, serve))
+    serving = start_once(api.host, 8080, serve)
     check_equal(web.host.call(call, uid=WEB_UID), b"that is all", "what the client received")
     check_equal(serving.result(), payload, "what the server received")
 
@@ -92,7 +92,7 @@ def test_a_reset_by_the_client_reaches_the_server(mesh):
         connection.recv(1)
         reset(connection)
 
-    serving = api.host.background(one_connection(8080, serve))
+    serving = start_once(api.host, 8080, serve)
     web.host.call(call, uid=WEB_UID)
     check_equal(serving.result(), "reset", "what the server saw")
 
@@ -109,7 +109,7 @@ def test_a_reset_by_the_server_reaches_the_client(mesh):
             connection.sendall(b"x")
             return outcome_of_reading(connection)
 
-    serving = api.host.background(one_connection(8080, serve))
+    serving = start_once(api.host, 8080, serve)
     check_equal(web.host.call(call, uid=WEB_UID), "reset", "what the client saw")
     serving.result()
 
@@ -164,7 +164,7 @@ def test_a_slow_reader_blocks_the_writer_and_memory_stays_bounded(mesh):
 
     blocked, resume = os.pipe(), os.pipe()
     before = web.memory(), api.memory()
-    serving = api.host.background(one_connection(8080, stalled))
+    serving = start_once(api.host, 8080, stalled)
     calling = web.host.background(call, uid=WEB_UID)
     check(select.select([blocked[0]], [], [], 30)[0], "the writer is blocked within 30 s")
     after = web.memory(), api.memory()

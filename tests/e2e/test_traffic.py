@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-import socket
 
 from harness.checks import check, check_contains, check_equal, wait_until
 from harness.mesh import service, tcp_check
 from harness.programs import (WEB_UID, dial, echoed, fetch_many, start_echo, start_greeter,
-                              start_nginx, start_postgres, start_redis)
+                              start_nginx, start_once, start_postgres, start_redis)
 from harness.runner import alone
 
 
@@ -111,12 +110,8 @@ def receive_exactly(connection, total):
 def test_a_gibibyte_arrives_unchanged_in_each_direction(mesh):
     total, block = 1 << 30, os.urandom(7_340_033)  # no multiple of anything
 
-    def serve():
-        with socket.create_server(("0.0.0.0", 8080)) as server:
-            connection = server.accept()[0]
-            with connection:
-                received = receive_exactly(connection, total)
-                return received, send_pattern(connection, block, total)
+    def serve(connection):
+        return receive_exactly(connection, total), send_pattern(connection, block, total)
 
     def call():
         with dial() as connection:
@@ -124,7 +119,7 @@ def test_a_gibibyte_arrives_unchanged_in_each_direction(mesh):
             return sent, receive_exactly(connection, total)
 
     web, api = start_pair(mesh, "api", 8080)
-    serving = api.background(serve)
+    serving = start_once(api, 8080, serve)
     sent, received = web.call(call, uid=WEB_UID, timeout=60)
     arrived, answered = serving.result()
     check_equal(arrived, sent, "checksum of what the server received")

@@ -106,6 +106,9 @@ class Server(Daemon):
         self.launch()
         self.wait_status(lambda status: True, 15, "the server answers on its socket")
 
+    def instances(self, name):
+        return instances_of(self, name)
+
     def create_token(self, node, services, *arguments):
         text = self.output("token", "create", "--node", node, "--services", ",".join(services),
                            "--json", *arguments)
@@ -161,6 +164,16 @@ class Agent(Daemon):
                          and status["enforced_index"] >= status["received_index"]
                          and len(status["certificates"]) > len({s["name"] for s in self.services}),
                          20, f"{self.host.name} is part of the mesh")
+        for entry in self.services:
+            if "port" in entry:
+                wait_until(lambda: self.is_registered(entry), 10, f"{entry} is registered")
+
+    def is_registered(self, entry):
+        """In the registry, and passing if nothing has to be checked first."""
+        instances = self.mesh.server.instances(entry["name"])
+        return any(instance["node"] == self.host.name and instance["port"] == entry["port"]
+                   and (entry.get("check") or instance["health"] == "passing")
+                   for instance in instances)
 
     def metrics(self):
         """{'name{label="value",…}': number}"""
@@ -173,6 +186,14 @@ class Agent(Daemon):
         wanted = [f'{key}="{item}"' for key, item in labels.items()]
         return sum(number for series, number in self.metrics().items()
                    if series.split("{")[0] == name and all(part in series for part in wanted))
+
+
+def instances_of(daemon, name):
+    """The instances of a service as a daemon sees them."""
+    result = daemon.hawser("services", name, "--json")
+    if result.returncode != 0:
+        raise CheckFailed(f"services {name}: {result.stderr.strip()}")
+    return json.loads(result.stdout)["instances"]
 
 
 def _read_metrics():
@@ -220,10 +241,7 @@ class Mesh:
                        f"{count} passing instances of {name}")
 
     def passing(self, name, watcher=None):
-        result = (watcher or self.server).hawser("services", name, "--json")
-        if result.returncode != 0:
-            raise CheckFailed(f"services {name}: {result.stderr.strip()}")
-        return [instance for instance in json.loads(result.stdout)["instances"]
+        return [instance for instance in instances_of(watcher or self.server, name)
                 if instance["health"] == "passing" and instance.get("alive", True)]
 
     def capture(self, host):

@@ -4,6 +4,7 @@ nginx, redis and PostgreSQL from the distribution."""
 import asyncio
 import glob
 import os
+import select
 import socket
 
 from .checks import CheckFailed, check, wait_until
@@ -50,18 +51,22 @@ def echo(port, address="0.0.0.0"):
     return lambda: asyncio.run(main())
 
 
-def one_connection(port, function, address="0.0.0.0"):
-    """Accepts one connection and returns what the function makes of it."""
+def start_once(host, port, function, address="0.0.0.0"):
+    """Listens, accepts one connection and makes its result of what the function does with it."""
+    ready = os.pipe()
 
     def serve():
         with socket.create_server((address, port)) as server:
+            os.write(ready[1], b"!")
             server.settimeout(60)
             connection, _ = server.accept()
             with connection:
-                connection.settimeout(30)
+                connection.settimeout(60)
                 return function(connection)
 
-    return serve
+    call = host.background(serve)
+    check(select.select([ready[0]], [], [], 10)[0], f"{host.name} listens on {port}")
+    return call
 
 
 def start_greeter(host, port, text):

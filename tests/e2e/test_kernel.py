@@ -1,0 +1,114 @@
+"""The kernel rules a host gets, keeps and loses."""
+
+import json
+import socket
+
+from harness.checks import check, check_contains, check_equal, wait_until
+from harness.mesh import service
+from harness.programs import WEB_UID, dial, fetch, refused, start_greeter
+
+
+def start_host(mesh, **config):
+    mesh.start_server()
+    return mesh.start_agent("web", [service("web", user=WEB_UID), service("api", port=8080)],
+                            **config)
+
+
+def tables(agent):
+    return agent.host.output("nft", "list", "tables").split("\n")[:-1]
+
+
+def test_stopping_an_agent_leaves_nothing_in_the_kernel(mesh):
+    agent = mesh.start_server() and start_untouched(mesh)
+    before = agent.host.output("nft", "list", "ruleset")
+    routes = agent.host.output("ip", "rule"), agent.host.output("ip", "route", "show", "table",
+                                                                "all")
+    agent.enrol()
+    agent.start()
+    check_equal(tables(agent), ["table inet foreign", "table inet hawser"], "tables while it runs")
+    agent.stop()
+    check_equal(agent.host.output("nft", "list", "ruleset"), before, "rules after the stop")
+    check_equal((agent.host.output("ip", "rule"), agent.host.output(
+        "ip", "route", "show", "table", "all")), routes, "routes after the stop")
+
+
+def start_untouched(mesh):
+    """An agent's host that has rules of its own."""
+    agent = mesh.add_agent("web", [service("web", user=WEB_UID)])
+    agent.host.output("nft", "add table inet foreign { chain c { type filter hook input priority 0;"
+                      " tcp dport 1 drop; }; }")
+    return agent
+
+
+def test_on_exit_closed_keeps_the_mesh_unreachable_when_the_agent_stops(mesh):
+    agent = start_host(mesh, intercept={"mode": "transparent", "on_exit": "closed"})
+    address = agent.host.output("dig", "+short", "api.mesh").strip()
+    agent.stop()
+    check_equal(tables(agent), ["table inet hawser"], "the table that refuses")
+    check_equal(agent.host.call(lambda: refused(address), uid=WEB_UID), "refused", "a VIP")
+    agent.start()
+    check_contains(agent.output("intercept", "status"), "match", "intercept status")
+
+
+def test_intercept_status_notices_a_rule_changed_by_hand(mesh):
+    agent = start_host(mesh)
+    intact = agent.hawser("intercept", "status", "--json")
+    check_equal((intact.returncode, json.loads(intact.stdout)["matches"]), (0, True), "untouched")
+    agent.host.output("nft", "insert", "rule", "inet", "hawser", "nat_output", "tcp", "dport",
+                      "4242", "accept")
+    changed = agent.hawser("intercept", "status", "--json")
+    answer = json.loads(changed.stdout)
+    check_equal((changed.returncode, answer["matches"]), (1, False), "one rule more")
+    check_contains(answer["difference"], "4242", "the difference names the rule")
+    agent.host.output("nft", "flush", "ruleset")
+    gone = agent.hawser("intercept", "status")
+    check_equal(gone.returncode, 1, "no table at all")
+
+
+def test_plaintext_from_the_network_to_a_services_port_is_reset_and_told(mesh):
+    agent = start_host(mesh)
+    outsider = mesh.add_host("outsider")
+    start_greeter(agent.host, 8080, "hello")
+    address = agent.host.ip4
+    check_equal(outsider.call(lambda: refused(address, 8080)), "reset", "from the network")
+    check_equal(agent.host.call(lambda: fetch("127.0.0.1", 8080)), "hello", "from the host itself")
+    wait_until(lambda: agent.metric("hawser_connections_refused_total", reason="plaintext") >= 1,
+               5, "it is counted")
+    check_contains(agent.logs(), outsider.ip4, "the log names the peer")
+
+
+def test_what_is_not_tcp_to_a_mesh_address_is_refused_at_once(mesh):
+    agent = start_host(mesh)
+    address = agent.host.output("dig", "+short", "api.mesh").strip()
+
+    def send_datagram():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(5)
+            sender.connect((address, 9999))
+            try:
+                sender.send(b"x")
+                sender.recv(10)
+            except ConnectionRefusedError:
+                return "refused"
+        return "silence"
+
+    check_equal(agent.host.call(send_datagram, uid=WEB_UID), "refused", "a datagram")
+
+
+def test_other_traffic_of_the_host_is_left_alone(mesh):
+    agent = start_host(mesh)
+    other = mesh.add_host("other")
+    start_greeter(other, 80, "outside of the mesh")
+    address = other.ip4
+    check_equal(agent.host.call(lambda: fetch(address, 80), uid=WEB_UID), "outside of the mesh",
+                "a plain connection to a host without an agent")
+
+    def unknown_address():
+        try:
+            with dial("240.255.255.254", 80) as connection:
+                return connection.recv(1) or "closed"
+        except OSError as error:
+            return type(error).__name__
+
+    check_equal(agent.host.call(unknown_address, uid=WEB_UID), "ConnectionResetError",
+                "a mesh address nobody has")

@@ -1,0 +1,89 @@
+"""How daemons start and stop."""
+
+import os
+import signal
+import socket
+import time
+
+from harness.checks import PATIENCE, check, check_contains, check_equal, wait_until
+from harness.mesh import service
+from harness.programs import WEB_UID
+
+
+def start_both(mesh):
+    mesh.start_server()
+    return mesh.server, mesh.start_agent("web", [service("web", user=WEB_UID)])
+
+
+def test_sigterm_and_sigint_stop_a_daemon_quickly_and_cleanly(mesh):
+    for daemon in start_both(mesh):
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            began = time.monotonic()
+            check_equal(daemon.process.stop(sig), 0, f"{daemon.role}: exit code")
+            took = time.monotonic() - began
+            check(took < 3 * PATIENCE, f"{daemon.role} took {took:.1f} s to stop")
+            check(not os.path.exists(daemon.socket), f"{daemon.socket} is left")
+            daemon.start()
+
+
+def test_a_second_daemon_on_the_same_state_is_refused(mesh):
+    for daemon in start_both(mesh):
+        second = daemon.host.run(mesh.binary, daemon.role, "-c", daemon.config_path, timeout=10)
+        check_equal(second.returncode, 1, f"second {daemon.role}: {second.stderr}")
+        check_contains(second.stderr, daemon.data_dir, "the reason")
+        check(daemon.status(), f"the first {daemon.role} is not disturbed")
+
+
+def test_systemd_is_told_when_a_daemon_is_ready_and_when_it_stops(mesh):
+    for daemon in start_both(mesh):
+        daemon.stop()
+        path = os.path.join(mesh.directory, f"notify-{daemon.role}")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(path)
+            notify.settimeout(20)
+            daemon.process = daemon.host.start(
+                mesh.binary, daemon.role, "-c", daemon.config_path, name=daemon.role,
+                env=os.environ | {"NOTIFY_SOCKET": path})
+            heard = ""
+            while "READY=1" not in heard:
+                heard += notify.recv(4096).decode() + "\n"
+            daemon.status()  # ready means that it answers
+            daemon.process.popen.terminate()
+            while "STOPPING=1" not in heard:
+                heard += notify.recv(4096).decode() + "\n"
+            check_equal(daemon.process.wait(), 0, f"{daemon.role}: exit code")
+
+
+def test_the_admin_socket_is_not_for_everybody(mesh):
+    for daemon in start_both(mesh):
+        check_equal(os.stat(daemon.socket).st_mode & 0o007, 0, f"{daemon.socket}: mode for others")
+        result = daemon.host.run(mesh.binary, "status", "--socket", daemon.socket, uid=61099)
+        check_equal(result.returncode, 3, f"status as a stranger: {result.stderr}")
+
+
+def test_an_agent_waits_for_a_server_that_is_not_up_yet(mesh):
+    mesh.start_server()
+    agent = mesh.add_agent("web", [service("web", user=WEB_UID)])
+    agent.enrol()
+    mesh.server.stop()
+    agent.launch()
+    wait_until(lambda: mesh.server.address in agent.logs(), 10, "it says which server it tries")
+    check(agent.process.running(), "the agent gave up")
+    mesh.server.start()
+    agent.wait_status(lambda status: status["server"], 20, "it joins when the server is there")
+
+
+def test_version_names_what_it_is_made_of(mesh):
+    host = mesh.add_host("a")
+    text = host.output(mesh.binary, "version")
+    for part in ("hawser", "mbedTLS", "nghttp2", "SQLite"):
+        check_contains(text.lower(), part.lower(), "hawser version")
+
+
+def test_every_command_has_help_with_an_example(mesh):
+    host = mesh.add_host("a")
+    for command in ("server", "agent", "dev", "demo", "init", "token create", "join", "apply",
+                    "get", "delete", "validate", "services", "nodes", "status",
+                    "intercept status", "version"):
+        text = host.output(mesh.binary, *command.split(), "--help")
+        check_contains(text, "xample", f"hawser {command} --help")
