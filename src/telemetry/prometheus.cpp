@@ -4,28 +4,10 @@
 #include <cmath>
 #include <map>
 
+#include "base/bytes.h"
+
 namespace hawser::telemetry {
 namespace {
-
-// Length of the UTF-8 sequence that begins here, 0 if there is none (RFC 3629).
-std::size_t utf8_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(0);
-    const std::size_t length = first < 0x80   ? 1
-                               : first < 0xc2 ? 0
-                               : first < 0xe0 ? 2
-                               : first < 0xf0 ? 3
-                               : first < 0xf5 ? 4
-                                              : 0;
-    if (length == 0 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if ((byte(i) & 0xc0) != 0x80) return 0;
-    if (first == 0xe0 && byte(1) < 0xa0) return 0;
-    if (first == 0xed && byte(1) > 0x9f) return 0;
-    if (first == 0xf0 && byte(1) < 0x90) return 0;
-    if (first == 0xf4 && byte(1) > 0x8f) return 0;
-    return length;
-}
 
 void append_number(std::string& text, double value) {
     if (std::isnan(value)) {
@@ -146,7 +128,7 @@ std::string escape_label(std::string_view value) {
     std::string text;
     text.reserve(value.size());
     while (!value.empty()) {
-        const std::size_t length = utf8_length(value);
+        const std::size_t length = utf8_sequence_length(value);
         const std::size_t taken = length == 0 ? 1 : length;
         switch (value.front()) {
             case '\\': text += "\\\\"; break;
