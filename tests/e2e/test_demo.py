@@ -4,8 +4,26 @@ import os
 import signal
 import subprocess
 
+from harness import kernel
 from harness.checks import check, check_contains, check_equal, wait_until
+from harness.hosts import Process
 from harness.runner import alone
+
+
+def start_demo(mesh, *arguments, uid=None):
+    """On this machine itself, as a user would; (process, path of its output)."""
+    parent = os.getpid()
+
+    def enter():
+        if uid is not None:
+            kernel.become(uid)
+        kernel.die_with_parent(parent)
+
+    path = os.path.join(mesh.directory, "demo.log")
+    with open(path, "wb") as log:
+        popen = subprocess.Popen([mesh.binary, "demo", *arguments], stdin=subprocess.DEVNULL,
+                                 stdout=log, stderr=log, preexec_fn=enter, cwd="/")
+    return Process(popen, "demo", path)
 
 
 def leftovers():
@@ -17,38 +35,38 @@ def leftovers():
 
 @alone
 def test_the_demo_holds_between_namespaces_and_leaves_nothing(mesh):
-    result = mesh.add_host("a").run(mesh.binary, "demo", timeout=60)
-    check_equal(result.returncode, 0, f"exit code ({result.stdout}{result.stderr})")
-    check_contains(result.stdout, "curl http://api.mesh/", "the report")
-    check_contains(result.stdout, "Nothing is left behind", "the report")
+    demo = start_demo(mesh)
+    check_equal(demo.wait(60), 0, f"exit code ({demo.log()})")
+    check_contains(demo.log(), "curl http://api.mesh/", "the report")
+    check_contains(demo.log(), "Nothing is left behind", "the report")
     check_equal(leftovers(), [], "left behind")
 
 
 @alone
 def test_the_demo_tells_the_same_on_loopback_to_an_ordinary_user(mesh):
-    result = mesh.add_host("a").run(mesh.binary, "demo", uid=61050, timeout=60)
-    check_equal(result.returncode, 0, f"exit code ({result.stdout}{result.stderr})")
-    check_contains(result.stdout, "explicit mode", "the report")
+    demo = start_demo(mesh, uid=61050)
+    check_equal(demo.wait(60), 0, f"exit code ({demo.log()})")
+    check_contains(demo.log(), "explicit mode", "the report")
     check_equal(leftovers(), [], "left behind")
 
 
 @alone
 def test_an_interrupted_demo_cleans_up(mesh):
     for sig in (signal.SIGINT, signal.SIGTERM):
-        demo = mesh.add_host(f"h{sig.value}").start(mesh.binary, "demo", name="demo")
-        wait_until(lambda: "server" in demo.log().split("A mesh")[-1], 20, "it is under way")
+        demo = start_demo(mesh)
+        wait_until(lambda: "✓ server" in demo.log(), 20, "it is under way")
         check_equal(demo.stop(sig, timeout=20), 128 + sig, "exit code")
+        check_contains(demo.log(), "cleaned up", "the report")
         check_equal(leftovers(), [], "left behind")
 
 
 @alone
 def test_a_killed_demo_is_cleaned_up_by_the_next(mesh):
-    host = mesh.add_host("a")
-    demo = host.start(mesh.binary, "demo", name="demo")
-    wait_until(lambda: "hosts " in demo.log(), 20, "it is under way")
+    demo = start_demo(mesh)
+    wait_until(lambda: "✓ hosts" in demo.log(), 20, "it is under way")
     demo.kill()
     check(leftovers(), "a demo killed with SIGKILL leaves its hosts")
-    host.output(mesh.binary, "demo", "--remove")
+    check_equal(start_demo(mesh, "--remove").wait(30), 0, "exit code of demo --remove")
     check_equal(leftovers(), [], "left behind")
-    check_equal(subprocess.run(["pgrep", "-f", "hawser-demo-"], capture_output=True).stdout, b"",
-                "processes left")
+    processes = subprocess.run(["pgrep", "-f", "hawser-demo-"], capture_output=True)
+    check_equal(processes.stdout, b"", "processes left")
