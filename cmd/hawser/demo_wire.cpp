@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t header_size = 5;
 constexpr std::size_t body_kept = 512; // hellos are shorter, but for their key shares
 constexpr std::size_t largest_record = 16384 + 256;
-constexpr std::size_t samples_kept = 2; // of each kind
+constexpr std::size_t samples_kept = 1; // of each kind
 constexpr std::size_t streams_limit = 4096;
 constexpr std::uint8_t handshake_record = 22, data_record = 23;
 
