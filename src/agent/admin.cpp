@@ -1,0 +1,188 @@
+#include "agent/admin.h"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <format>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "host/accounts.h"
+#include "host/files.h"
+#include "log/log.h"
+#include "model/codec.h"
+#include "rpc/server.h"
+
+namespace hawser::agent {
+namespace {
+
+constexpr std::string_view group_name = "hawser";
+constexpr mode_t socket_mode = 0660;
+
+// The line "Groups:\t4 24 27" of /proc/PID/status.
+bool has_group(pid_t pid, gid_t group) {
+    const auto status = host::read_file(std::format("/proc/{}/status", pid), 64 << 10);
+    if (!status) return false;
+    std::istringstream lines(*status);
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("Groups:")) continue;
+        std::istringstream groups(line.substr(7));
+        for (gid_t each = 0; groups >> each;) {
+            if (each == group) return true;
+        }
+        return false;
+    }
+    return false;
+}
+
+void add_row(v1::GetResponse& response, model::Resource resource) {
+    const model::Change row{.kind = model::kind_of(resource),
+                            .key = model::key_of(resource),
+                            .index = response.index(),
+                            .value = std::make_shared<const model::Resource>(std::move(resource))};
+    *response.add_rows() = model::to_proto(row);
+}
+
+void add_rows(v1::GetResponse& response, const model::MeshSnapshot& snapshot, model::Kind kind,
+              const std::string& name) {
+    const auto wanted = [&](const std::string& key) { return name.empty() || key == name; };
+    if (kind == model::Kind::trust_domain) {
+        if (snapshot.index() != 0) add_row(response, snapshot.trust());
+        return;
+    }
+    if (kind == model::Kind::node) {
+        for (const model::Node& node : snapshot.nodes())
+            if (wanted(node.name)) add_row(response, node);
+        return;
+    }
+    for (const model::ServiceView& view : snapshot.services()) {
+        if (kind == model::Kind::service && wanted(view.service.name))
+            add_row(response, view.service);
+        if (kind == model::Kind::instance) {
+            for (const model::EndpointView& endpoint : view.endpoints)
+                if (wanted(endpoint.instance.key())) add_row(response, endpoint.instance);
+        }
+        if (kind == model::Kind::policy) {
+            for (const model::Policy& policy : view.policies)
+                if (wanted(policy.name)) add_row(response, policy);
+        }
+    }
+}
+
+Result<void> check_caller(const rpc::Caller& caller, std::optional<gid_t> group) {
+    if (caller.local && may_ask(*caller.local, group)) return {};
+    log::warn("refused a caller on the agent's socket", {{"peer", caller.remote}});
+    return fail(ErrorCode::permission_denied,
+                "only root and members of the group hawser may ask the agent");
+}
+
+io::Task<Result<v1::AgentStatusResponse>> serve_status(const AdminSources& sources,
+                                                       std::optional<gid_t> group,
+                                                       const rpc::Caller& caller) {
+    if (auto allowed = check_caller(caller, group); !allowed)
+        co_return fail(std::move(allowed.error()));
+    co_return co_await sources.status();
+}
+
+io::Task<Result<v1::InterceptStatusResponse>> serve_intercept(const AdminSources& sources,
+                                                              std::optional<gid_t> group,
+                                                              const rpc::Caller& caller) {
+    if (auto allowed = check_caller(caller, group); !allowed)
+        co_return fail(std::move(allowed.error()));
+    co_return co_await sources.intercept();
+}
+
+io::Task<Result<v1::GetResponse>> serve_get(const AdminSources& sources, std::optional<gid_t> group,
+                                            const rpc::Caller& caller, v1::GetRequest request) {
+    if (auto allowed = check_caller(caller, group); !allowed)
+        co_return fail(std::move(allowed.error()));
+    co_return get_rows(*sources.snapshot(), request);
+}
+
+} // namespace
+
+bool may_ask(const io::PeerCredentials& peer, std::optional<gid_t> group) {
+    if (peer.uid == 0 || peer.uid == ::geteuid()) return true;
+    return group && (peer.gid == *group || has_group(peer.pid, *group));
+}
+
+Result<v1::GetResponse> get_rows(const model::MeshSnapshot& snapshot,
+                                 const v1::GetRequest& request) {
+    auto kind = model::parse_kind(request.kind());
+    if (!kind) return fail(std::move(kind.error()));
+    if (!model::visible_to_agents(*kind)) {
+        return fail(
+            ErrorCode::failed_precondition,
+            std::format("agents don't know of a {}: ask a server", model::to_string(*kind)));
+    }
+    v1::GetResponse response;
+    response.set_index(snapshot.index());
+    add_rows(response, snapshot, *kind, request.name());
+    if (!request.name().empty() && response.rows().empty()) {
+        return fail(ErrorCode::not_found,
+                    std::format("no {} {}", model::to_string(*kind), quote(request.name())));
+    }
+    return response;
+}
+
+Result<std::unique_ptr<AdminSocket>> AdminSocket::open(io::Executor executor, std::string path,
+                                                       AdminSources sources) {
+    const std::size_t slash = path.rfind('/');
+    if (slash != std::string::npos && slash != 0) {
+        const std::string folder = path.substr(0, slash);
+        if (::access(folder.c_str(), F_OK) != 0) {
+            if (auto made = host::ensure_directory(folder, 0755); !made)
+                return fail(std::move(made.error()));
+        }
+    }
+    std::optional<gid_t> group;
+    if (const auto found = host::group_id(group_name); found && ::geteuid() == 0) group = *found;
+    auto acceptor =
+        io::listen_unix(executor, path, socket_mode, group.value_or(static_cast<gid_t>(-1)));
+    if (!acceptor) return fail(std::move(acceptor.error()));
+    return std::unique_ptr<AdminSocket>(new AdminSocket(
+        executor, std::move(path), std::move(*acceptor), std::move(sources), group));
+}
+
+AdminSocket::AdminSocket(io::Executor executor, std::string path, io::Acceptor acceptor,
+                         AdminSources sources, std::optional<gid_t> group)
+    : path_(std::move(path)),
+      acceptor_(std::move(acceptor)),
+      sources_(std::move(sources)),
+      group_(group),
+      tasks_(executor) {}
+
+AdminSocket::~AdminSocket() = default;
+
+void AdminSocket::start() {
+    rpc::Methods methods;
+    methods.unary<v1::AgentStatusRequest, v1::AgentStatusResponse>(
+        "/hawser.v1.Agent/Status",
+        [this](const rpc::Caller& caller, const v1::AgentStatusRequest&) {
+            return serve_status(sources_, group_, caller);
+        });
+    methods.unary<v1::InterceptStatusRequest, v1::InterceptStatusResponse>(
+        "/hawser.v1.Agent/InterceptStatus",
+        [this](const rpc::Caller& caller, const v1::InterceptStatusRequest&) {
+            return serve_intercept(sources_, group_, caller);
+        });
+    methods.unary<v1::GetRequest, v1::GetResponse>(
+        "/hawser.v1.Agent/Get", [this](const rpc::Caller& caller, v1::GetRequest request) {
+            return serve_get(sources_, group_, caller, std::move(request));
+        });
+    rpc::ServerOptions options;
+    options.max_connections = limits::admin_connections;
+    options.name = "agent.sock";
+    tasks_.spawn(rpc::serve(std::move(acceptor_), std::move(methods), std::move(options)));
+}
+
+io::Task<void> AdminSocket::stop() {
+    tasks_.cancel();
+    co_await tasks_.join();
+    (void)::unlink(path_.c_str());
+}
+
+} // namespace hawser::agent

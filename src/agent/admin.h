@@ -1,0 +1,56 @@
+// agent.sock: what this agent does, for people on its host. Read-only. Served to root, to the
+// agent's own user and to the members of the socket file's group, by the kernel's word on who the
+// peer is. Control loop only.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "io/loop.h"
+#include "io/socket.h"
+#include "io/task_group.h"
+#include "model/mesh_snapshot.h"
+#include "model/proto/control.pb.h"
+
+namespace hawser::agent {
+
+// Where the answers come from.
+struct AdminSources {
+    std::function<io::Task<v1::AgentStatusResponse>()> status;
+    std::function<io::Task<Result<v1::InterceptStatusResponse>>()> intercept;
+    std::function<model::SnapshotPtr()> snapshot;
+};
+
+class AdminSocket {
+  public:
+    // 0660, of the group hawser where there is one.
+    static Result<std::unique_ptr<AdminSocket>> open(io::Executor executor, std::string path,
+                                                     AdminSources sources);
+    ~AdminSocket(); // after stop()
+    AdminSocket(const AdminSocket&) = delete;
+    AdminSocket& operator=(const AdminSocket&) = delete;
+
+    void start();
+    [[nodiscard]] io::Task<void> stop(); // and removes the file
+
+  private:
+    AdminSocket(io::Executor executor, std::string path, io::Acceptor acceptor,
+                AdminSources sources, std::optional<gid_t> group);
+
+    std::string path_;
+    io::Acceptor acceptor_;
+    AdminSources sources_;
+    std::optional<gid_t> group_;
+    io::TaskGroup tasks_;
+};
+
+// May this peer ask? Its supplementary groups are read from /proc.
+[[nodiscard]] bool may_ask(const io::PeerCredentials& peer, std::optional<gid_t> group);
+
+// GetRequest against a snapshot: rows of a kind, or the one of that name.
+[[nodiscard]] Result<v1::GetResponse> get_rows(const model::MeshSnapshot& snapshot,
+                                               const v1::GetRequest& request);
+
+} // namespace hawser::agent

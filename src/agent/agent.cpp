@@ -1,0 +1,151 @@
+#include "agent/agent.h"
+
+#include <utility>
+
+#include "base/limits.h"
+#include "host/interfaces.h"
+#include "log/log.h"
+
+namespace hawser::agent {
+namespace {
+
+// A first start with no server to tell what the mesh is: what waits for this agent may go on.
+constexpr std::chrono::milliseconds ready_anyway{5'000};
+constexpr std::chrono::milliseconds between_cache_writes{1'000};
+
+} // namespace
+
+io::Task<Result<void>> Agent::run() {
+    admin_->start();
+    metrics_->start();
+    if (auto opened = open_dns(model::TrustDomain{}.dns_domain); opened) {
+        if (transparent_) prepare_interception();
+        tasks_.spawn(begin());
+    } else {
+        give_up(std::move(opened.error()));
+    }
+    co_await stopping_.wait();
+    co_await shut_down();
+    if (fatal_) co_return fail(*fatal_);
+    co_return Result<void>();
+}
+
+void Agent::stop() {
+    stopping_.notify();
+}
+
+void Agent::give_up(Error why) {
+    if (!fatal_) fatal_ = std::move(why);
+    stopping_.notify();
+}
+
+io::Task<void> Agent::begin() {
+    if (enrolment_.identity) {
+        begin_as(std::move(*enrolment_.identity));
+        co_return;
+    }
+    auto identity = co_await enrol(enrolment_, state_, random_);
+    if (identity) {
+        begin_as(std::move(*identity));
+    } else {
+        give_up(std::move(identity.error()));
+    }
+}
+
+void Agent::begin_as(NodeIdentity identity) {
+    mesh_ = std::make_unique<MeshState>(identity.id.trust_domain);
+    load_cache();
+    if (servers_.all().empty())
+        return give_up(
+            {ErrorCode::invalid, "no server is known: set servers in the configuration"});
+    certificates_ = std::make_unique<Certificates>(
+        control_.executor(), state_, servers_, std::move(identity), [this] { publish(); },
+        random_.next());
+    certificates_->add_services(services_->names());
+    if (mesh_->known()) certificates_->set_trust(mesh_->snapshot()->trust());
+    cache_ = std::make_unique<SnapshotCache>(state_.cache_file());
+    session_ = std::make_unique<ControlSession>(
+        control_.executor(),
+        ControlSessionOptions{.version = options_.version,
+                              .credentials = [this] { return certificates_->node(); },
+                              .registration = [this] { return registration(); },
+                              .on_mesh = [this] { on_mesh(); },
+                              .seed = random_.next()},
+        *mesh_, servers_);
+    views_ = std::make_unique<ViewPublisher>(control_.executor(),
+                                             [this](std::uint64_t index) { on_enforced(index); });
+
+    std::vector<proxy::Worker*> workers;
+    for (const auto& worker : workers_) workers.push_back(worker.get());
+    views_->start(workers, make_view());
+    auto metrics = worker_metrics_.begin();
+    for (proxy::Worker* worker : workers) metrics_->collector().add(worker->loop(), *metrics++);
+    metrics_->collector().refresh_with(
+        [this](telemetry::WorkerMetrics& own) { refresh_metrics(own); });
+
+    services_->start();
+    certificates_->start();
+    session_->start();
+    tasks_.spawn(cache_changes());
+    tasks_.spawn(ready_without_servers());
+    if (mesh_->known()) on_mesh_known();
+}
+
+void Agent::load_cache() {
+    auto cached = SnapshotCache::load(state_.cache_file());
+    if (cached && !*cached) return;
+    Result<bool> taken = false;
+    if (cached) {
+        taken = mesh_->take(**cached);
+    } else {
+        taken = fail(std::move(cached.error()));
+    }
+    if (!taken) {
+        mesh_->forget_incomplete();
+        log::warn("the cached mesh snapshot is of no use; waiting for a server's",
+                  {{"error", taken.error()}});
+        return;
+    }
+    servers_.learn({(*cached)->servers().begin(), (*cached)->servers().end()});
+    log::info("serving from the cached mesh snapshot", {{"index", mesh_->index()}});
+}
+
+io::Task<void> Agent::cache_changes() {
+    while (true) {
+        co_await mesh_changed_for_cache_.wait();
+        cache_->save(cacheable());
+        if (!co_await io::sleep(between_cache_writes)) co_return;
+    }
+}
+
+std::string Agent::missing_for_ready() const {
+    if (ready_) return "";
+    if (!mesh_) return "this host has not joined yet";
+    if (!mesh_->known()) return "no server has told what the mesh is";
+    if (views_->enforced() == 0) return "the workers have not started";
+    if (interception_ && !interception_->installed()) return "the kernel rules are not in place";
+    return "starting";
+}
+
+void Agent::become_ready() {
+    if (ready_ || !mesh_->known() || views_->enforced() == 0) return;
+    if (interception_ && !interception_->installed()) return;
+    say_ready();
+}
+
+io::Task<void> Agent::ready_without_servers() {
+    if (!co_await io::sleep(ready_anyway)) co_return;
+    if (ready_ || mesh_->known()) co_return;
+    log::warn("ready, but no server has told yet what the mesh is", {});
+    say_ready();
+}
+
+void Agent::say_ready() {
+    if (std::exchange(ready_, true)) return;
+    log::info("ready", {{"node", enrolment_.node},
+                        {"tunnel", bound_.tunnel.to_string()},
+                        {"workers", workers_.size()}});
+    if (options_.on_ready) options_.on_ready();
+}
+
+} // namespace hawser::agent

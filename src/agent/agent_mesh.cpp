@@ -1,0 +1,103 @@
+// What changed, and who is to know: the mesh's state, the certificates and this host's services
+// become views for the workers, registrations for the servers, rules for the kernel.
+#include <utility>
+
+#include "agent/agent.h"
+#include "host/interfaces.h"
+#include "log/log.h"
+
+namespace hawser::agent {
+
+proxy::ViewPtr Agent::make_view() const {
+    auto view = std::make_shared<proxy::View>();
+    view->node = enrolment_.node;
+    view->trust_domain = mesh_->trust_domain();
+    view->mesh = mesh_->snapshot();
+    view->local = services_->view();
+    view->node_credentials = certificates_->node();
+    view->service_credentials = certificates_->services();
+    return view;
+}
+
+void Agent::publish() {
+    if (views_) views_->publish(make_view());
+}
+
+void Agent::on_mesh() {
+    // Publishes by itself if the roots are new; once more doesn't hurt.
+    certificates_->set_trust(mesh_->snapshot()->trust());
+    publish();
+    mesh_changed_for_cache_.notify();
+    mesh_news_.notify();
+    on_mesh_known();
+}
+
+// The mesh's name and ranges, at the first time and whenever they may have changed.
+void Agent::on_mesh_known() {
+    const model::TrustDomain& trust = mesh_->snapshot()->trust();
+    if (trust.dns_domain != dns_domain_ && !moving_dns_) {
+        moving_dns_ = true;
+        tasks_.spawn(move_dns(trust.dns_domain));
+    }
+    if (!interception_) return become_ready();
+    if (interception_->installed()) {
+        interception_->update(trust);
+    } else if (!std::exchange(installing_, true)) {
+        tasks_.spawn(install_interception());
+    }
+    become_ready();
+}
+
+io::Task<void> Agent::install_interception() {
+    auto installed = co_await interception_->install(mesh_->snapshot()->trust());
+    if (!installed) {
+        give_up(std::move(installed.error()));
+        co_return;
+    }
+    log::info("the kernel leads the mesh's addresses here", {});
+    become_ready();
+}
+
+// Answers for another domain from now on, at the same endpoints.
+io::Task<void> Agent::move_dns(std::string domain) {
+    co_await dns_->stop();
+    dns_.reset();
+    auto opened = open_dns(domain);
+    moving_dns_ = false;
+    if (!opened) give_up(std::move(opened.error()));
+}
+
+void Agent::on_enforced(std::uint64_t index) {
+    session_->enforced(index);
+    become_ready();
+}
+
+model::SyncNode Agent::registration() const {
+    return {.node = enrolment_.node,
+            .zone = config_.zone,
+            .tunnel = advertised_tunnel(),
+            .version = options_.version,
+            .instances = services_->instances()};
+}
+
+// What was configured, else the address this host has towards the servers.
+Endpoint Agent::advertised_tunnel() const {
+    Endpoint endpoint = config_.tunnel_advertise.value_or(bound_.tunnel);
+    if (endpoint.port == 0) endpoint.port = bound_.tunnel.port;
+    if (!endpoint.address.is_unspecified()) return endpoint;
+    for (const Endpoint& server : servers_.in_turn()) {
+        const auto own = host::source_address(server);
+        if (!own) continue;
+        endpoint.address = *own;
+        break;
+    }
+    return endpoint;
+}
+
+v1::MeshChanges Agent::cacheable() const {
+    v1::MeshChanges state = mesh_->dump();
+    for (const Endpoint& server : servers_.all()) state.add_servers(server.to_string());
+    return state;
+}
+
+} // namespace hawser::agent

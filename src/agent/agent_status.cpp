@@ -1,0 +1,168 @@
+// What an agent says about itself: `hawser status`, `hawser intercept status`, its metrics.
+#include <algorithm>
+#include <asio/post.hpp>
+#include <format>
+#include <utility>
+
+#include "agent/agent.h"
+#include "agent/wall_clock.h"
+#include "base/units.h"
+#include "model/codec.h"
+
+namespace hawser::agent {
+namespace {
+
+constexpr std::chrono::milliseconds worker_deadline{1'000};
+
+// Collects the workers' answers; shared with answers that come too late.
+struct WorkerAnswers {
+    explicit WorkerAnswers(io::Executor executor) : arrived(executor) {}
+    std::vector<proxy::WorkerState> states;
+    std::size_t missing = 0;
+    io::Signal arrived;
+};
+
+std::string lines(const std::vector<std::string>& all, std::string_view prefix) {
+    std::string text;
+    for (const std::string& line : all) text += std::format("{} {}\n", prefix, line);
+    return text;
+}
+
+} // namespace
+
+io::Task<std::vector<proxy::WorkerState>> Agent::worker_states() {
+    if (!views_) co_return std::vector<proxy::WorkerState>();
+    auto answers = std::make_shared<WorkerAnswers>(control_.executor());
+    answers->missing = workers_.size();
+    for (const auto& worker : workers_) {
+        worker->with_state(
+            [answers, executor = control_.executor()](const proxy::WorkerState& state) {
+                asio::post(executor, [answers, state] {
+                    answers->states.push_back(state);
+                    if (--answers->missing == 0) answers->arrived.notify();
+                });
+            });
+    }
+    (void)co_await answers->arrived.wait_for(worker_deadline);
+    co_return answers->states;
+}
+
+io::Task<v1::AgentStatusResponse> Agent::status() {
+    const std::vector<proxy::WorkerState> workers = co_await worker_states();
+    v1::AgentStatusResponse status;
+    status.set_node(enrolment_.node);
+    status.set_version(options_.version);
+    status.set_started_at_ms(started_at_);
+    status.set_intercept_mode(transparent_ ? "transparent" : "explicit");
+    status.set_workers(static_cast<std::uint32_t>(workers_.size()));
+    for (const proxy::WorkerState& worker : workers) {
+        status.set_open_connections(status.open_connections() + worker.open_connections);
+        status.set_tunnels(status.tunnels() + worker.tunnels);
+    }
+    for (LocalServiceReport& report : services_->report()) {
+        v1::LocalService& service = *status.add_services();
+        service.set_name(std::move(report.name));
+        service.set_port(report.port);
+        service.set_health(model::to_proto(report.health.health));
+        service.set_reason(std::move(report.health.reason));
+        service.set_owner(std::move(report.owner));
+    }
+    if (session_) add_control_status(status);
+    add_warnings(status);
+    co_return status;
+}
+
+void Agent::add_control_status(v1::AgentStatusResponse& status) const {
+    for (CertificateReport& report : certificates_->report()) {
+        v1::CertificateState& certificate = *status.add_certificates();
+        certificate.set_identity(report.id.to_uri());
+        certificate.set_not_after_ms(report.not_after);
+        certificate.set_renews_at_ms(report.renews_at);
+        certificate.set_last_error(std::move(report.last_error));
+    }
+    const ControlState& control = session_->state();
+    status.set_trust_domain(mesh_->trust_domain());
+    if (control.server) {
+        status.set_server(control.server->to_string());
+        status.set_server_since_ms(control.since);
+    }
+    status.set_received_index(mesh_->index());
+    status.set_enforced_index(views_->enforced());
+    status.set_from_cache(mesh_->known() && !control.heard);
+    status.set_mesh_services(static_cast<std::uint32_t>(mesh_->snapshot()->services().size()));
+    std::size_t instances = 0;
+    for (const model::ServiceView& service : mesh_->snapshot()->services())
+        instances += service.endpoints.size();
+    status.set_mesh_instances(static_cast<std::uint32_t>(instances));
+}
+
+void Agent::add_warnings(v1::AgentStatusResponse& status) const {
+    const auto warn = [&](std::string text) { status.add_warnings(std::move(text)); };
+    if (!session_) return warn(missing_for_ready());
+    const ControlState& control = session_->state();
+    if (!control.server) {
+        warn(control.last_error.empty() ? "no server reached yet"
+                                        : "no server: " + control.last_error);
+    }
+    if (!control.refusal.empty())
+        warn("the mesh refuses this host's registration: " + control.refusal);
+    for (const CertificateReport& report : certificates_->report()) {
+        if (report.not_after <= wall_now()) {
+            warn(std::format("no valid certificate for {}{}", report.id.to_uri(),
+                             report.last_error.empty() ? "" : ": " + report.last_error));
+        } else if (!report.last_error.empty()) {
+            warn(std::format("the certificate of {} expires at {} and was not renewed: {}",
+                             report.id.to_uri(), format_time(report.not_after), report.last_error));
+        }
+    }
+    if (interception_ && !interception_->intact())
+        warn("the kernel rules are not in place: " + interception_->last_error());
+}
+
+io::Task<Result<v1::InterceptStatusResponse>> Agent::intercept_status() {
+    v1::InterceptStatusResponse response;
+    response.set_mode(transparent_ ? "transparent" : "explicit");
+    if (!interception_) {
+        response.set_matches(true); // nothing intended, nothing to compare
+        co_return response;
+    }
+    auto status = co_await interception_->status();
+    if (!status) co_return fail(std::move(status.error()));
+    response.set_matches(status->matches);
+    response.set_intended(interception_->intended());
+    response.set_actual(status->listing);
+    response.set_difference(lines(status->missing, "-") + lines(status->added, "+"));
+    co_return response;
+}
+
+void Agent::refresh_metrics(telemetry::WorkerMetrics& metrics) {
+    using telemetry::Metric;
+    metrics.gauge(Metric::build_info, {options_.version, options_.commit}).set(1);
+    metrics.gauge(Metric::config_index).set(static_cast<double>(views_->enforced()));
+    metrics.gauge(Metric::server_connected).set(session_->state().server ? 1 : 0);
+    if (interception_)
+        metrics.gauge(Metric::interception_intact).set(interception_->intact() ? 1 : 0);
+    for (const CertificateReport& report : certificates_->report()) {
+        metrics.gauge(Metric::certificate_expiry_seconds, {report.id.to_uri()})
+            .set(static_cast<double>(report.not_after - wall_now()) / 1000);
+    }
+    for (const model::Instance& instance : services_->instances()) {
+        for (const auto health :
+             {model::Health::passing, model::Health::warning, model::Health::critical}) {
+            metrics
+                .gauge(Metric::instance_health,
+                       {instance.service, std::to_string(instance.port), model::to_string(health)})
+                .set(instance.health == health ? 1 : 0);
+        }
+    }
+    if (dns_) {
+        for (std::size_t result = 0; result < dns_->counts().size(); ++result) {
+            const auto label = host::to_string(static_cast<host::DnsResult>(result));
+            metrics.counter(Metric::dns_queries, {label}).value = dns_->counts()[result];
+        }
+    }
+    metrics.counter(Metric::access_log_records).value = access_log_->written();
+    metrics.counter(Metric::access_log_dropped).value = access_log_->dropped();
+}
+
+} // namespace hawser::agent

@@ -1,0 +1,81 @@
+// This host's identities: the node's own certificate and one per local service. Keys are made
+// here; servers sign; what comes back is proven before it is used. Each is renewed at half its
+// life, retried on the other servers until it expires, and kept on disk so that a restart with no
+// server in reach has them all.
+//
+// One task does it in turn. Control loop only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/backoff.h"
+#include "agent/identity.h"
+#include "agent/server_list.h"
+#include "agent/state_dir.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/units.h"
+#include "io/loop.h"
+#include "io/signal.h"
+#include "io/task_group.h"
+#include "model/resources.h"
+#include "rpc/client.h"
+
+namespace hawser::agent {
+
+// For `status`.
+struct CertificateReport {
+    model::Identity id;
+    WallTime not_after = 0; // 0: none yet
+    WallTime renews_at = 0; // or tries again
+    std::string last_error;
+};
+
+class Certificates {
+  public:
+    // `on_change`: credentials are new. `state` and `servers` outlive stop().
+    Certificates(io::Executor executor, const StateDir& state, ServerList& servers,
+                 NodeIdentity node, std::function<void()> on_change, std::uint64_t seed);
+    ~Certificates();
+
+    // The services that need one; what is stored is used at once. Before start().
+    void add_services(const std::vector<std::string>& names);
+    void start();
+    [[nodiscard]] io::Task<void> stop();
+
+    // The mesh's roots, as a server told: stored, and used from the next credentials on.
+    void set_trust(const model::TrustDomain& domain);
+
+    [[nodiscard]] tls::CredentialsPtr node() const; // null: expired
+    [[nodiscard]] std::map<std::string, tls::CredentialsPtr, std::less<>> services() const;
+    [[nodiscard]] std::vector<CertificateReport> report() const; // the node's first
+
+  private:
+    struct Entry;
+    void adopt(Entry& entry, tls::KeyPair pair);
+    [[nodiscard]] io::Task<void> run();
+    [[nodiscard]] std::vector<Entry*> due(WallTime now);
+    [[nodiscard]] std::chrono::milliseconds until_next(WallTime now) const;
+    [[nodiscard]] io::Task<void> renew(std::vector<Entry*> entries);
+    [[nodiscard]] io::Task<Result<std::unique_ptr<rpc::Client>>> connect();
+    [[nodiscard]] io::Task<Result<tls::KeyPair>> sign(rpc::Client& client, model::Identity id);
+    [[nodiscard]] Result<void> accept(Entry& entry, tls::KeyPair pair);
+    void failed(Entry& entry, const Error& why);
+
+    io::Executor executor_;
+    const StateDir& state_;
+    ServerList& servers_;
+    std::function<void()> on_change_;
+    Random random_;
+    tls::TrustBundle trust_;
+    std::vector<std::unique_ptr<Entry>> entries_; // [0] is the node's
+    io::Signal wake_;
+    io::TaskGroup tasks_;
+};
+
+} // namespace hawser::agent

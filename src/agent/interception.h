@@ -1,0 +1,71 @@
+// Transparent mode on this host: the kernel rules and routes that lead the mesh's virtual
+// addresses, and the resolvers' traffic, to the agent. Put in place once the mesh's ranges are
+// known, kept in place while the agent runs, taken away (or closed) when it stops.
+//
+// After install() one task is the only one that changes the kernel. Control loop only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/agent_config.h"
+#include "host/kernel_rules.h"
+#include "host/resolv_conf.h"
+#include "io/loop.h"
+#include "io/signal.h"
+#include "io/task_group.h"
+#include "model/resources.h"
+
+namespace hawser::agent {
+
+struct InterceptionOptions {
+    std::uint16_t outbound_port = 0;
+    std::uint16_t inbound_port = 0;
+    std::uint16_t tunnel_port = 0;
+    std::uint16_t dns_port = 0; // 0: resolver traffic is left alone
+    std::vector<std::uint16_t> service_ports;
+    std::uint32_t mark = 0; // of the agent's own sockets
+    bool ipv6 = false;
+    config::OnExit on_exit = config::OnExit::open;
+};
+
+class Interception {
+  public:
+    Interception(io::Executor executor, InterceptionOptions options);
+    ~Interception(); // after remove()
+
+    // Rules and routes for the mesh's ranges; from then on they are looked after. A failure says
+    // what is missing (the right, the program) and leaves nothing behind.
+    [[nodiscard]] io::Task<Result<void>> install(model::TrustDomain domain);
+    // The mesh's ranges are these now; soon the kernel's, too.
+    void update(const model::TrustDomain& domain);
+    [[nodiscard]] io::Task<Result<void>> remove();
+
+    [[nodiscard]] bool installed() const { return domain_.has_value(); }
+    // Whether the last look found the rules as they should be.
+    [[nodiscard]] bool intact() const { return intact_; }
+    [[nodiscard]] const std::string& last_error() const { return last_error_; }
+    [[nodiscard]] io::Task<Result<host::KernelStatus>> status();
+    [[nodiscard]] std::string intended() const; // the script; "" before install()
+
+  private:
+    [[nodiscard]] host::KernelIntent intent_for(const model::TrustDomain& domain);
+    [[nodiscard]] io::Task<Result<void>> apply();
+    [[nodiscard]] Result<void> set_routes(const host::KernelIntent& intent);
+    [[nodiscard]] io::Task<void> look_after();
+    [[nodiscard]] io::Task<void> look();
+
+    InterceptionOptions options_;
+    host::KernelRules rules_;
+    host::ResolvConf resolv_conf_;
+    std::optional<model::TrustDomain> domain_;
+    bool intact_ = false;
+    std::string last_error_;
+    io::Signal changed_;
+    io::TaskGroup tasks_;
+};
+
+} // namespace hawser::agent

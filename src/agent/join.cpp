@@ -1,0 +1,225 @@
+#include "agent/join.h"
+
+#include <algorithm>
+#include <format>
+#include <memory>
+#include <utility>
+
+#include "agent/wall_clock.h"
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "ca/tokens.h"
+#include "log/log.h"
+#include "model/proto/control.pb.h"
+#include "rpc/client.h"
+#include "tls/x509.h"
+
+namespace hawser::agent {
+namespace {
+
+struct Answer {
+    v1::JoinResponse response;
+    model::Identity server;
+};
+
+bool has_pinned_root(const std::vector<std::string>& roots, const std::string& pin) {
+    return std::ranges::any_of(
+        roots, [&](const std::string& root) { return tls::sha256(as_bytes(root)) == pin; });
+}
+
+// Another server may do better: it wasn't this one's answer, but its absence.
+bool worth_another(ErrorCode code) {
+    return code == ErrorCode::unavailable || code == ErrorCode::deadline_exceeded ||
+           code == ErrorCode::resource_exhausted || code == ErrorCode::internal ||
+           code == ErrorCode::unknown || code == ErrorCode::aborted || code == ErrorCode::cancelled;
+}
+
+Result<ca::JoinTokenText> token_for(const JoinOptions& options) {
+    auto token = read_token(options.token);
+    if (!token) return token;
+    if (!options.node.empty() && options.node != token->node) {
+        return fail(ErrorCode::failed_precondition,
+                    std::format("the token is for node {}, this host is {}", quote(token->node),
+                                quote(options.node)));
+    }
+    return token;
+}
+
+// What this host already is, if that makes the token unnecessary, or if it forbids joining.
+Result<std::optional<JoinResult>> look_before(const StateDir& state,
+                                              const ca::JoinTokenText& token) {
+    const std::optional<JoinResult> go_on;
+    auto loaded = load_identity(state);
+    if (!loaded) {
+        log::warn("joining anew: what is stored can't be used", {{"error", loaded.error()}});
+        return go_on;
+    }
+    if (!*loaded) return go_on;
+    const NodeIdentity& identity = **loaded;
+    if (identity.not_after <= wall_now()) return go_on;
+    if (identity.id.name != token.node || !has_pinned_root(identity.roots, token.root_pin)) {
+        return fail(
+            ErrorCode::failed_precondition,
+            std::format("this host already is {} until {}, and the token is for node {}{}; "
+                        "to give it up, stop the agent and remove {}",
+                        identity.id.to_uri(), format_time(identity.not_after), quote(token.node),
+                        identity.id.name == token.node ? " of another mesh" : "", state.path()));
+    }
+    const tls::TrustBundle trust{.roots = identity.roots, .intermediates = {}};
+    if (auto proven = proven_credentials(identity.id, identity.pair, trust); !proven) {
+        log::warn("joining anew: the stored identity is of no use", {{"error", proven.error()}});
+        return go_on;
+    }
+    return JoinResult{.node = identity.id,
+                      .already = true,
+                      .expires_at = identity.not_after,
+                      .services = {},
+                      .server = ""};
+}
+
+// The server's certificate is what names the trust domain: the request is made after the handshake.
+Result<v1::JoinRequest> make_request(const ca::JoinTokenText& token, const std::string& key_pem,
+                                     const std::string& trust_domain) {
+    const model::Identity self{
+        .trust_domain = trust_domain, .kind = model::IdentityKind::node, .name = token.node};
+    auto csr = tls::make_csr(key_pem, self);
+    if (!csr) return fail(std::move(csr.error()));
+    v1::JoinRequest request;
+    request.set_token_id(token.id);
+    request.set_token_secret(token.secret);
+    request.set_node(token.node);
+    request.set_node_csr(std::move(*csr));
+    return request;
+}
+
+struct Attempt {
+    ca::JoinTokenText token;
+    std::string key_pem;
+    tls::CredentialsPtr credentials; // none of our own: only the pin
+};
+
+io::Task<Result<Answer>> ask(Endpoint server, const Attempt& attempt) {
+    auto client = co_await rpc::Client::connect_tls(server, attempt.credentials);
+    if (!client) co_return fail(std::move(client.error()));
+    const auto& peer = (*client)->peer();
+    if (!peer || peer->identity.kind != model::IdentityKind::server)
+        co_return fail(ErrorCode::permission_denied, "it is not a hawser server");
+    Answer answer{.response = {}, .server = peer->identity};
+    auto request = make_request(attempt.token, attempt.key_pem, peer->identity.trust_domain);
+    if (!request) co_return fail(std::move(request.error()));
+    auto response =
+        co_await (*client)->call<v1::JoinResponse>("/hawser.v1.Mesh/Join", std::move(*request));
+    if (!response) co_return fail(std::move(response.error()));
+    answer.response = std::move(*response);
+    co_return answer;
+}
+
+// Believes nothing: the chain must be our key's, for our node, under the pinned root.
+Result<NodeIdentity> accept_answer(const Answer& answer, const ca::JoinTokenText& token,
+                                   std::string key_pem) {
+    const v1::JoinResponse& response = answer.response;
+    NodeIdentity identity;
+    identity.id = {.trust_domain = response.trust_domain(),
+                   .kind = model::IdentityKind::node,
+                   .name = token.node};
+    if (response.trust_domain() != answer.server.trust_domain)
+        return fail(ErrorCode::corrupt, "it names another trust domain than its certificate");
+    identity.roots.assign(response.roots().begin(), response.roots().end());
+    if (identity.roots.size() > limits::certificate_chain ||
+        !has_pinned_root(identity.roots, token.root_pin))
+        return fail(ErrorCode::corrupt, "its roots are not the one the token names");
+    identity.pair.chain_pem = response.node_chain();
+    identity.pair.key_pem = std::move(key_pem);
+    auto leaf = describe_leaf(identity.pair.chain_pem);
+    if (!leaf) return fail(std::move(leaf.error()), "the certificate it issued");
+    identity.not_before = leaf->not_before;
+    identity.not_after = leaf->not_after;
+    const tls::TrustBundle trust{.roots = identity.roots, .intermediates = {}};
+    if (auto proven = proven_credentials(identity.id, identity.pair, trust); !proven)
+        return fail(std::move(proven.error()), "the certificate it issued");
+    return identity;
+}
+
+Result<Attempt> prepare(ca::JoinTokenText token) {
+    auto key = tls::generate_key_pem();
+    if (!key) return fail(std::move(key.error()));
+    tls::CredentialsOptions options;
+    options.alpn = mesh_alpn();
+    options.root_pin = token.root_pin;
+    auto credentials = tls::make_credentials(std::move(options));
+    if (!credentials) return fail(std::move(credentials.error()));
+    return Attempt{.token = std::move(token),
+                   .key_pem = std::move(*key),
+                   .credentials = std::move(*credentials)};
+}
+
+// Each server in turn until one answers; what each said, if none does.
+io::Task<Result<std::pair<Answer, Endpoint>>> ask_in_turn(std::vector<Endpoint> servers,
+                                                          const Attempt& attempt) {
+    std::string reasons;
+    ErrorCode code = ErrorCode::unavailable;
+    for (const Endpoint& server : servers) {
+        auto answer = co_await ask(server, attempt);
+        if (answer) co_return std::pair(std::move(*answer), server);
+        const std::string reason = server.to_string() + ": " + answer.error().message;
+        if (!worth_another(answer.error().code)) code = answer.error().code;
+        reasons += (reasons.empty() ? "" : "; ") + reason;
+    }
+    if (code == ErrorCode::unavailable) reasons = "no server could be reached: " + reasons;
+    co_return fail(code, std::move(reasons));
+}
+
+} // namespace
+
+Result<ca::JoinTokenText> read_token(const std::string& text) {
+    constexpr std::string_view space = " \t\r\n";
+    const auto begin = text.find_first_not_of(space);
+    if (begin == std::string::npos) return fail(ErrorCode::invalid, "the token is empty");
+    return ca::JoinTokenText::parse(
+        std::string_view(text).substr(begin, text.find_last_not_of(space) - begin + 1));
+}
+
+io::Task<Result<JoinResult>> join(JoinOptions options) {
+    auto token = token_for(options);
+    if (!token) co_return fail(std::move(token.error()));
+    // Without the lock first: an agent may be running with this very identity.
+    auto before = look_before(StateDir::peek(options.data_dir), *token);
+    if (!before) co_return fail(std::move(before.error()));
+    if (*before) co_return std::move(**before);
+    auto state = StateDir::open(options.data_dir);
+    if (!state) co_return fail(std::move(state.error()));
+    co_return co_await join(std::move(options), *state);
+}
+
+io::Task<Result<JoinResult>> join(JoinOptions options, const StateDir& state) {
+    auto token = token_for(options);
+    if (!token) co_return fail(std::move(token.error()));
+    auto before = look_before(state, *token);
+    if (!before) co_return fail(std::move(before.error()));
+    if (*before) co_return std::move(**before);
+    if (token->expires_at != 0 && token->expires_at <= wall_now()) {
+        co_return fail(ErrorCode::failed_precondition,
+                       "the token expired at " + format_time(token->expires_at));
+    }
+    std::vector<Endpoint> servers = options.servers.empty() ? token->servers : options.servers;
+    if (servers.empty())
+        co_return fail(ErrorCode::invalid, "the token names no server: say which to ask");
+
+    auto attempt = prepare(*token);
+    if (!attempt) co_return fail(std::move(attempt.error()));
+    auto answered = co_await ask_in_turn(std::move(servers), *attempt);
+    if (!answered) co_return fail(std::move(answered.error()));
+    auto& [answer, server] = *answered;
+    auto identity = accept_answer(answer, *token, std::move(attempt->key_pem));
+    if (!identity) co_return fail(std::move(identity.error()), server.to_string());
+    if (auto stored = store_identity(state, *identity); !stored)
+        co_return fail(std::move(stored.error()), "storing the identity");
+    const v1::JoinResponse& response = answer.response;
+    co_return JoinResult{.node = identity->id,
+                         .already = false,
+                         .expires_at = identity->not_after,
+                         .services = {response.services().begin(), response.services().end()},
+                         .server = server.to_string()};
+}
+
+} // namespace hawser::agent

@@ -1,0 +1,33 @@
+// The servers this agent may speak to: those of its configuration, and those the mesh told it of.
+// Whoever needs one takes the next in turn, beginning with the one that worked last. Control loop
+// only.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "base/ip.h"
+
+namespace hawser::agent {
+
+class ServerList {
+  public:
+    explicit ServerList(std::vector<Endpoint> configured)
+        : all_(configured), configured_(configured) {}
+
+    // From MeshChanges.servers; what is no endpoint is left out. Configured ones stay.
+    void learn(const std::vector<std::string>& endpoints);
+    [[nodiscard]] const std::vector<Endpoint>& all() const { return all_; }
+
+    // All of them, in the order to try.
+    [[nodiscard]] std::vector<Endpoint> in_turn() const;
+    void worked(const Endpoint& server);
+    void failed(const Endpoint& server); // the next one first, from now on
+
+  private:
+    std::vector<Endpoint> all_, configured_;
+    std::size_t first_ = 0;
+};
+
+} // namespace hawser::agent

@@ -1,0 +1,145 @@
+#include "agent/state_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "base/limits.h"
+#include "host/files.h"
+#include "tls/x509.h"
+
+namespace hawser::agent {
+namespace {
+
+constexpr std::string_view certificate_begin = "-----BEGIN CERTIFICATE-----";
+// A key and a chain as PEM, with room to spare.
+constexpr std::size_t pem_file_bytes = limits::certificate_chain * limits::certificate_bytes * 2;
+
+// Who holds the lock, for the message; "" when the file doesn't tell.
+std::string holder(int lock) {
+    char text[32];
+    const ssize_t count = ::pread(lock, text, sizeof text - 1, 0);
+    if (count <= 0) return "";
+    std::string pid(text, static_cast<std::size_t>(count));
+    while (!pid.empty() && pid.back() == '\n') pid.pop_back();
+    return " (process " + pid + ")";
+}
+
+void write_pid(int lock) {
+    const std::string pid = std::to_string(::getpid()) + "\n";
+    // Only for people: a lock without a pid is still a lock.
+    if (::ftruncate(lock, 0) == 0) (void)!::pwrite(lock, pid.data(), pid.size(), 0);
+}
+
+Result<std::optional<std::string>> read_if_there(const std::string& path) {
+    auto text = host::read_file(path, pem_file_bytes);
+    if (text) return std::optional(std::move(*text));
+    if (text.error().code == ErrorCode::not_found) return std::optional<std::string>();
+    return fail(std::move(text.error()));
+}
+
+Result<std::optional<tls::KeyPair>> read_pair(const std::string& path) {
+    auto text = read_if_there(path);
+    if (!text) return fail(std::move(text.error()));
+    if (!*text) return std::optional<tls::KeyPair>();
+    const std::size_t chain = (*text)->find(certificate_begin);
+    if (chain == std::string::npos || chain == 0)
+        return fail(ErrorCode::corrupt, path + ": not a private key and its certificates");
+    tls::KeyPair pair;
+    pair.key_pem = (*text)->substr(0, chain);
+    pair.chain_pem = (*text)->substr(chain);
+    return std::optional<tls::KeyPair>(std::move(pair));
+}
+
+Result<void> write_pair(const std::string& path, const tls::KeyPair& pair) {
+    std::string text{std::string_view(pair.key_pem)};
+    text += pair.chain_pem;
+    auto written = host::write_file(path, text, 0600);
+    ::explicit_bzero(text.data(), text.size());
+    return written;
+}
+
+} // namespace
+
+Result<StateDir> StateDir::open(std::string path) {
+    if (auto made = host::ensure_directory(path, 0700); !made) return fail(made.error());
+    if (auto made = host::ensure_directory(path + "/services", 0700); !made)
+        return fail(made.error());
+    const std::string file = path + "/lock";
+    const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0) return fail_errno(errno, "opening " + file);
+    StateDir state(std::move(path), lock);
+    if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) return fail_errno(errno, "locking " + file);
+        return fail(ErrorCode::already_exists,
+                    "another hawser process uses " + state.path_ + holder(lock));
+    }
+    write_pid(lock);
+    return state;
+}
+
+StateDir::StateDir(StateDir&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+StateDir& StateDir::operator=(StateDir&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(lock_, other.lock_);
+    return *this;
+}
+
+StateDir::~StateDir() {
+    if (lock_ >= 0) ::close(lock_); // and with it the lock
+}
+
+Result<std::optional<tls::KeyPair>> StateDir::read_node() const {
+    return read_pair(path_ + "/node.pem");
+}
+
+Result<void> StateDir::write_node(const tls::KeyPair& pair) const {
+    return write_pair(path_ + "/node.pem", pair);
+}
+
+Result<std::optional<tls::KeyPair>> StateDir::read_service(std::string_view name) const {
+    return read_pair(service_file(name));
+}
+
+Result<void> StateDir::write_service(std::string_view name, const tls::KeyPair& pair) const {
+    return write_pair(service_file(name), pair);
+}
+
+Result<std::vector<std::string>> StateDir::read_roots() const {
+    auto text = read_if_there(path_ + "/roots.pem");
+    if (!text) return fail(std::move(text.error()));
+    if (!*text) return std::vector<std::string>();
+    auto roots = tls::chain_from_pem(**text);
+    if (!roots) return fail(std::move(roots.error()), path_ + "/roots.pem");
+    return roots;
+}
+
+Result<void> StateDir::write_roots(const std::vector<std::string>& roots) const {
+    std::string text;
+    for (const std::string& root : roots) text += tls::to_pem(as_bytes(root));
+    return host::write_file(path_ + "/roots.pem", text, 0600);
+}
+
+Result<void> StateDir::forget_mesh() const {
+    std::error_code error;
+    std::filesystem::directory_iterator entries(path_ + "/services", error);
+    for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+        if (auto removed = host::remove_file(entries->path().string()); !removed)
+            return fail(std::move(removed.error()));
+    }
+    return host::remove_file(cache_file());
+}
+
+std::string StateDir::service_file(std::string_view name) const {
+    return path_ + "/services/" + std::string(name) + ".pem"; // a checked name: no slash, no dot
+}
+
+} // namespace hawser::agent

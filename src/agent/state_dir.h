@@ -1,0 +1,57 @@
+// The agent's folder on disk: who this host is, its keys, and what it last knew of the mesh.
+//
+//   lock               held while a process uses the folder; holds its pid
+//   node.pem           the node's private key and certificate chain
+//   roots.pem          the roots this host trusts
+//   services/NAME.pem  key and chain of each local service's identity
+//   snapshot.cache     see snapshot_cache.h
+//
+// Key and chain share a file, so that one rename replaces both. Everything is 0600 in a 0700
+// folder. Blocking; control loop only.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "tls/credentials.h"
+
+namespace hawser::agent {
+
+class StateDir {
+  public:
+    // Makes the folder if needed and locks it; fails with already_exists while another process
+    // holds it.
+    static Result<StateDir> open(std::string path);
+    // Only to look: neither made nor locked.
+    static StateDir peek(std::string path) { return StateDir(std::move(path), -1); }
+
+    StateDir(StateDir&& other) noexcept;
+    StateDir& operator=(StateDir&& other) noexcept;
+    ~StateDir();
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] std::string cache_file() const { return path_ + "/snapshot.cache"; }
+
+    // Nothing when there is no file.
+    [[nodiscard]] Result<std::optional<tls::KeyPair>> read_node() const;
+    [[nodiscard]] Result<void> write_node(const tls::KeyPair& pair) const;
+    [[nodiscard]] Result<std::optional<tls::KeyPair>> read_service(std::string_view name) const;
+    [[nodiscard]] Result<void> write_service(std::string_view name, const tls::KeyPair& pair) const;
+    [[nodiscard]] Result<std::vector<std::string>> read_roots() const; // DER; none: empty
+    [[nodiscard]] Result<void> write_roots(const std::vector<std::string>& roots) const;
+
+    // Before this host becomes somebody else: removes the services' identities and the cache.
+    [[nodiscard]] Result<void> forget_mesh() const;
+
+  private:
+    StateDir(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+    [[nodiscard]] std::string service_file(std::string_view name) const;
+
+    std::string path_;
+    int lock_ = -1;
+};
+
+} // namespace hawser::agent
