@@ -18,8 +18,10 @@ class LogStore {
   public:
     static Result<LogStore> open(const std::string& path);
 
-    // Everything stored. `applied` is not this store's to know. An id of no_server: never
-    // bootstrapped.
+    // Whose log this is; no_server: nobody's yet.
+    [[nodiscard]] raft::ServerId id() const { return head_.id; }
+
+    // Everything stored. `applied` is not this store's to know.
     [[nodiscard]] Result<raft::Restored> load();
 
     // Makes an empty log that of server `id`, with its first write in it.

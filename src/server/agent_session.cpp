@@ -1,0 +1,207 @@
+#include "server/agent_session.h"
+
+#include <asio/this_coro.hpp>
+#include <format>
+#include <functional>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "io/clock.h"
+#include "io/task_group.h"
+#include "log/log.h"
+#include "model/codec.h"
+
+namespace hawser::server {
+
+namespace {
+
+// Changes of one message: far below rpc_message_bytes, and quick to encode between other work.
+constexpr std::size_t batch_bytes = 512 << 10;
+
+bool visible(const model::Change& change) {
+    return model::visible_to_agents(change.kind);
+}
+
+} // namespace
+
+AgentSession::AgentSession(Parts parts, const rpc::Caller& caller, std::string node,
+                           rpc::MessageStream& messages)
+    : parts_(std::move(parts)), messages_(messages), wake_(parts_.executor) {
+    stream_.node = std::move(node);
+    stream_.remote = caller.remote;
+    stream_.connected_at = io::wall_now();
+    stream_.certificate_not_after = caller.certificate_not_after;
+    stream_.messages = &messages;
+}
+
+io::Task<Result<void>> AgentSession::run() {
+    if (Result<void> greeted = co_await read_hello(); !greeted) co_return greeted;
+    // From here on a cancellation ends waits but throws nothing, so that the writer is joined.
+    co_await asio::this_coro::throw_if_cancelled(false);
+    const Sessions::Registration registration(parts_.sessions, stream_);
+    const WatchHub::Subscription subscription(parts_.hub, wake_);
+    io::TaskGroup writer(parts_.executor);
+    writer.spawn(write_messages());
+    Result<void> ended = co_await read_messages();
+    writer.cancel();
+    co_await writer.join();
+    co_await asio::this_coro::throw_if_cancelled(true);
+    if (!stream_.ended_because.empty()) co_return fail(ErrorCode::aborted, stream_.ended_because);
+    co_return ended;
+}
+
+// --- from the agent --------------------------------------------------------------------------
+
+io::Task<Result<std::optional<v1::AgentMessage>>> AgentSession::read_message() {
+    Result<std::optional<std::string>> bytes =
+        co_await messages_.read(parts_.sessions.session_timeout());
+    if (!bytes) co_return fail(std::move(bytes.error()));
+    if (!*bytes) co_return std::optional<v1::AgentMessage>();
+    std::optional<v1::AgentMessage> message(std::in_place);
+    if (!message->ParseFromString(**bytes)) {
+        co_return fail(ErrorCode::invalid, "a message of the session is not valid");
+    }
+    co_return message;
+}
+
+io::Task<Result<void>> AgentSession::read_hello() {
+    Result<std::optional<v1::AgentMessage>> first = co_await read_message();
+    if (!first) co_return fail(std::move(first.error()));
+    if (!*first || !(**first).has_hello()) {
+        co_return fail(ErrorCode::invalid, "a session begins with hello");
+    }
+    sent_index_ = (**first).hello().have_index();
+    log::info("an agent connected", {{"node", stream_.node},
+                                     {"peer", stream_.remote},
+                                     {"version", printable((**first).hello().version(), 64)},
+                                     {"have_index", sent_index_}});
+    co_return Result<void>();
+}
+
+io::Task<Result<void>> AgentSession::read_messages() {
+    while ((co_await asio::this_coro::cancellation_state).cancelled() ==
+           asio::cancellation_type::none) {
+        Result<std::optional<v1::AgentMessage>> message = co_await read_message();
+        if (!message) co_return fail(std::move(message.error()));
+        if (!*message) co_return Result<void>();
+        parts_.sessions.heard(stream_);
+        if ((**message).has_registration()) {
+            co_await register_node(std::move(*(**message).mutable_registration()));
+        } else if ((**message).has_enforced()) {
+            parts_.sessions.enforced(stream_, (**message).enforced().index());
+        } else if ((**message).has_hello()) {
+            co_return fail(ErrorCode::invalid, "a session says hello once");
+        }
+    }
+    co_return fail(ErrorCode::cancelled, "the server is stopping");
+}
+
+io::Task<void> AgentSession::register_node(v1::SyncNode message) {
+    Result<model::SyncNode> command = model::from_proto(message);
+    if (!command) co_return refuse(command.error());
+    if (command->node != stream_.node) {
+        co_return refuse({.code = ErrorCode::permission_denied,
+                          .message = std::format("the certificate is node \"{}\"'s, not \"{}\"'s",
+                                                 stream_.node, printable(command->node, 64))});
+    }
+    stream_.registering = true;
+    const Result<registry::Outcome> outcome =
+        co_await parts_.raft.propose({.command = std::move(*command),
+                                      .actor = "node:" + stream_.node,
+                                      .proposed_at = io::wall_now()});
+    stream_.registering = false;
+    parts_.sessions.heard(stream_);
+    if (!outcome) co_return refuse(outcome.error());
+    stream_.registered = true;
+    v1::ServerMessage answer;
+    answer.mutable_registered()->set_index(outcome->index);
+    say(std::move(answer));
+}
+
+// The agent stays connected: what it had registered is still there, and it needs the mesh.
+void AgentSession::refuse(const Error& error) {
+    log::warn("refused a registration",
+              {{"node", stream_.node}, {"peer", stream_.remote}, {"error", error}});
+    v1::ServerMessage answer;
+    answer.mutable_refused()->set_reason(error.message);
+    say(std::move(answer));
+}
+
+void AgentSession::say(v1::ServerMessage message) {
+    answers_.push_back(std::move(message));
+    wake_.notify();
+}
+
+// --- to the agent ----------------------------------------------------------------------------
+
+// A writer that cannot go on breaks the stream, which ends the reader too.
+io::Task<void> AgentSession::write_messages() {
+    while (co_await write_changes() && co_await write_answers()) {
+        if (co_await wake_.wait_for(limits::heartbeat_interval)) continue;
+        v1::ServerMessage heartbeat;
+        heartbeat.mutable_heartbeat();
+        if (!co_await write(std::move(heartbeat))) break;
+    }
+    messages_.abort();
+}
+
+io::Task<bool> AgentSession::write_answers() {
+    while (!answers_.empty()) {
+        if (answers_.size() > 16) co_return false; // an agent that asks but does not read
+        v1::ServerMessage answer = std::move(answers_.front());
+        answers_.pop_front();
+        if (!co_await write(std::move(answer))) co_return false;
+    }
+    co_return true;
+}
+
+// A snapshot or the changes since; again while more came as they were written. The first is sent
+// even if it is empty: it tells the agent that what it has cached is current.
+io::Task<bool> AgentSession::write_changes() {
+    while (!sent_anything_ || sent_index_ != parts_.hub.index()) {
+        const std::uint64_t index = parts_.hub.index();
+        std::optional<std::vector<model::Change>> changes = parts_.hub.since(sent_index_);
+        const bool reset = !changes;
+        if (reset) {
+            changes = parts_.raft.registry().rows();
+            std::erase_if(*changes, std::not_fn(visible));
+        }
+        if (!co_await write_batch(std::move(*changes), index, reset)) co_return false;
+        sent_index_ = index;
+        sent_anything_ = true;
+    }
+    co_return true;
+}
+
+io::Task<bool> AgentSession::write_batch(std::vector<model::Change> changes, std::uint64_t index,
+                                         bool reset) {
+    std::size_t next = 0;
+    do {
+        v1::ServerMessage message;
+        v1::MeshChanges& batch = *message.mutable_changes();
+        batch.set_reset(reset && next == 0);
+        batch.set_index(index);
+        for (std::size_t bytes = 0; next < changes.size() && bytes < batch_bytes; ++next) {
+            v1::Change& change = *batch.add_changes();
+            change = model::to_proto(changes[next]);
+            bytes += change.ByteSizeLong();
+        }
+        batch.set_complete(next == changes.size());
+        for (const std::string& server : parts_.servers) batch.add_servers(server);
+        if (!co_await write(std::move(message))) co_return false;
+    } while (next < changes.size());
+    co_return true;
+}
+
+io::Task<bool> AgentSession::write(v1::ServerMessage message) {
+    const Result<void> written =
+        co_await messages_.write(message.SerializeAsString(), parts_.sessions.session_timeout());
+    if (!written) {
+        log::info("an agent does not take what it is sent",
+                  {{"node", stream_.node}, {"peer", stream_.remote}, {"error", written.error()}});
+    }
+    co_return written.has_value();
+}
+
+} // namespace hawser::server

@@ -1,0 +1,91 @@
+// Which method is whose, and the door they all go through; see api.h.
+#include "server/api.h"
+
+#include <utility>
+
+#include "base/bytes.h"
+#include "io/clock.h"
+#include "log/log.h"
+
+namespace hawser::server {
+
+void log_denied(std::string_view method, const rpc::Caller& caller, const Error& error) {
+    log::warn("denied", {{"method", method},
+                         {"peer", caller.remote},
+                         {"identity", caller.identity ? caller.identity->to_uri() : "none"},
+                         {"reason", printable(error.message, 512)}});
+}
+
+Api::Api(Parts parts) : parts_(std::move(parts)), started_at_(io::wall_now()) {}
+
+rpc::Methods Api::network_methods() {
+    rpc::Methods methods;
+    methods.unary<v1::JoinRequest, v1::JoinResponse>(
+        "/hawser.v1.Mesh/Join", [this](const rpc::Caller& caller, v1::JoinRequest request) {
+            return join(caller, std::move(request));
+        });
+    methods.unary<v1::SignRequest, v1::SignResponse>(
+        "/hawser.v1.Mesh/Sign", [this](const rpc::Caller& caller, v1::SignRequest request) {
+            return sign(caller, std::move(request));
+        });
+    methods.streaming("/hawser.v1.Mesh/Session",
+                      [this](const rpc::Caller& caller, rpc::MessageStream& stream) {
+                          return session(caller, stream);
+                      });
+    add_api(methods);
+    return methods;
+}
+
+rpc::Methods Api::local_methods() {
+    rpc::Methods methods;
+    add_api(methods);
+    return methods;
+}
+
+void Api::add_api(rpc::Methods& methods) {
+    using model::Role;
+    add(methods, "/hawser.v1.Api/Apply", Role::operator_, &Api::apply);
+    add(methods, "/hawser.v1.Api/Delete", Role::operator_, &Api::delete_resource);
+    add(methods, "/hawser.v1.Api/Get", Role::reader, &Api::get);
+    add(methods, "/hawser.v1.Api/WaitEnforced", Role::reader, &Api::wait_enforced);
+    add(methods, "/hawser.v1.Api/CreateToken", Role::operator_, &Api::create_token);
+    add(methods, "/hawser.v1.Api/ListTokens", Role::operator_, &Api::list_tokens);
+    add(methods, "/hawser.v1.Api/RevokeToken", Role::operator_, &Api::revoke_token);
+    add(methods, "/hawser.v1.Api/ServerStatus", Role::reader, &Api::status);
+}
+
+template <typename Request, typename Response>
+void Api::add(rpc::Methods& methods, std::string path, model::Role least,
+              Answer<Response> (Api::*method)(Actor, Request)) {
+    methods.unary<Request, Response>(
+        path, [this, path, least, method](const rpc::Caller& caller, Request request) {
+            return guarded(path, least, method, caller, std::move(request));
+        });
+}
+
+template <typename Request, typename Response>
+Api::Answer<Response> Api::guarded(std::string path, model::Role least,
+                                   Answer<Response> (Api::*method)(Actor, Request),
+                                   const rpc::Caller& caller, Request request) {
+    Result<Actor> actor = admit(path, least, caller);
+    if (!actor) co_return fail(std::move(actor.error()));
+    co_return co_await (this->*method)(std::move(*actor), std::move(request));
+}
+
+Result<Actor> Api::admit(std::string_view path, model::Role least,
+                         const rpc::Caller& caller) const {
+    // The group's members may change at any time; the files are small and calls are few.
+    Result<Actor> actor =
+        identify_operator(caller, tables(), caller.local ? read_local_admins() : LocalAdmins{});
+    Result<void> allowed = actor ? require_role(*actor, least) : fail(actor.error());
+    if (allowed) return actor;
+    log_denied(path, caller, allowed.error());
+    return fail(std::move(allowed.error()));
+}
+
+io::Task<Result<registry::Outcome>> Api::propose(model::Command command, std::string actor) {
+    return parts_.raft.propose(
+        {.command = std::move(command), .actor = std::move(actor), .proposed_at = io::wall_now()});
+}
+
+} // namespace hawser::server

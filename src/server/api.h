@@ -1,0 +1,103 @@
+// The control protocol's methods (proto/control.proto), and who may call them:
+//
+//   Mesh/Join             anybody with a join token; limited per source address
+//   Mesh/Sign, /Session   agents: a certificate of a node that still exists
+//   Api/Get, /WaitEnforced, /ServerStatus      operators with any role
+//   Api/Apply, /Delete, /…Token(s)             operators with the role operator or admin
+//
+// An operator is who has an operator token, or on the admin socket root, this server's own user
+// and the group hawser (as admin). Every refusal is logged with the peer.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ip.h"
+#include "base/result.h"
+#include "config/server_config.h"
+#include "io/loop.h"
+#include "model/command.h"
+#include "model/proto/control.pb.h"
+#include "rpc/server.h"
+#include "server/access.h"
+#include "server/authority_keeper.h"
+#include "server/raft_node.h"
+#include "server/sessions.h"
+#include "server/source_limiter.h"
+#include "server/watch_hub.h"
+
+namespace hawser::server {
+
+class Api {
+  public:
+    // All must outlive the API.
+    struct Parts {
+        io::Executor executor;
+        const config::ServerConfig& config;
+        RaftNode& raft;
+        Sessions& sessions;
+        WatchHub& hub;
+        AuthorityKeeper& authority;
+        Endpoint listen;                 // as bound
+        std::vector<Endpoint> reachable; // what agents dial; may be empty
+        std::string version;
+    };
+    explicit Api(Parts parts);
+
+    // The returned methods refer to this.
+    [[nodiscard]] rpc::Methods network_methods(); // for the TLS port
+    [[nodiscard]] rpc::Methods local_methods();   // for the admin socket
+
+  private:
+    template <typename Response>
+    using Answer = io::Task<Result<Response>>;
+
+    void add_api(rpc::Methods& methods);
+    template <typename Request, typename Response>
+    void add(rpc::Methods& methods, std::string path, model::Role least,
+             Answer<Response> (Api::*method)(Actor, Request));
+    template <typename Request, typename Response>
+    Answer<Response> guarded(std::string path, model::Role least,
+                             Answer<Response> (Api::*method)(Actor, Request),
+                             const rpc::Caller& caller, Request request);
+    [[nodiscard]] Result<Actor> admit(std::string_view path, model::Role least,
+                                      const rpc::Caller& caller) const;
+    [[nodiscard]] io::Task<Result<registry::Outcome>> propose(model::Command command,
+                                                              std::string actor);
+
+    // mesh_api.cpp
+    Answer<v1::JoinResponse> join(const rpc::Caller& caller, v1::JoinRequest request);
+    Answer<v1::JoinResponse> join_admitted(v1::JoinRequest request);
+    [[nodiscard]] Result<void> check_secret(const v1::JoinRequest& request) const;
+    Answer<v1::SignResponse> sign(const rpc::Caller& caller, v1::SignRequest request);
+    [[nodiscard]] Result<std::string> sign_for_node(const rpc::Caller& caller,
+                                                    const v1::SignRequest& request) const;
+    io::Task<Result<void>> session(const rpc::Caller& caller, rpc::MessageStream& stream);
+
+    // resource_api.cpp
+    Answer<v1::ApplyResponse> apply(Actor actor, v1::ApplyRequest request);
+    Answer<v1::DeleteResponse> delete_resource(Actor actor, v1::DeleteRequest request);
+    Answer<v1::GetResponse> get(Actor actor, v1::GetRequest request);
+    Answer<v1::WaitEnforcedResponse> wait_enforced(Actor actor, v1::WaitEnforcedRequest request);
+
+    // token_api.cpp
+    Answer<v1::CreateTokenResponse> create_token(Actor actor, v1::CreateTokenRequest request);
+    Answer<v1::ListTokensResponse> list_tokens(Actor actor, v1::ListTokensRequest request);
+    Answer<v1::RevokeTokenResponse> revoke_token(Actor actor, v1::RevokeTokenRequest request);
+
+    // status_api.cpp
+    Answer<v1::ServerStatusResponse> status(Actor actor, v1::ServerStatusRequest request);
+    void add_warnings(v1::ServerStatusResponse& status, WallTime now) const;
+
+    [[nodiscard]] const registry::Tables& tables() const { return parts_.raft.registry().tables(); }
+
+    Parts parts_;
+    SourceLimiter join_limiter_{{}};
+    WallTime started_at_;
+};
+
+// Logs a refusal with who asked for what.
+void log_denied(std::string_view method, const rpc::Caller& caller, const Error& error);
+
+} // namespace hawser::server

@@ -1,0 +1,120 @@
+#include "server/init.h"
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/random.h"
+#include "ca/authority.h"
+#include "ca/tokens.h"
+#include "io/clock.h"
+#include "io/loop.h"
+#include "io/task_group.h"
+#include "model/validation.h"
+#include "raft/bootstrap.h"
+#include "server/authority_keeper.h"
+#include "server/raft_node.h"
+#include "tls/x509.h"
+
+namespace hawser::server {
+
+namespace {
+
+constexpr std::chrono::milliseconds timeout{30'000};
+
+raft::ServerId new_server_id() {
+    raft::ServerId id = raft::no_server;
+    while (id == raft::no_server) {
+        std::array<std::uint8_t, sizeof id> bytes;
+        fill_secure_random(bytes);
+        id = 0;
+        for (const std::uint8_t byte : bytes) id = id << 8 | byte;
+    }
+    return id;
+}
+
+// An earlier init may have come this far and no further.
+Result<RestoredServer> bootstrap(const std::string& data_dir) {
+    Result<Storage> storage = open_storage(data_dir);
+    if (!storage) return fail(std::move(storage.error()));
+    if (storage->log.id() == raft::no_server) {
+        const raft::ServerId id = new_server_id();
+        Result<void> made = storage->log.bootstrap(id, raft::bootstrap(id));
+        if (!made) return fail(std::move(made.error()), "making the raft log");
+    }
+    return restore_server(std::move(*storage));
+}
+
+model::TrustDomain new_domain(const config::ServerConfig& config,
+                              const ca::NewAuthority& authority) {
+    model::TrustDomain domain;
+    domain.name = config.trust_domain;
+    domain.dns_domain = config.dns_domain;
+    domain.vip4 = config.vip4;
+    domain.vip6 = config.vip6;
+    domain.roots = {authority.root_der};
+    domain.intermediates = {authority.intermediate_der};
+    return domain;
+}
+
+io::Task<Result<InitResult>> make_domain(RaftNode& raft, const config::ServerConfig& config) {
+    if (Result<void> started = co_await raft.start(timeout); !started) {
+        co_return fail(std::move(started.error()));
+    }
+    if (const model::TrustDomain* existing = raft.registry().tables().trust()) {
+        co_return fail(ErrorCode::already_exists,
+                       config.data_dir + " already holds the trust domain \"" + existing->name +
+                           "\"; a second init would cut off everything that trusts it");
+    }
+    const WallTime now = io::wall_now();
+    Result<ca::NewAuthority> authority = ca::create_authority(config.trust_domain, now);
+    if (!authority)
+        co_return fail(std::move(authority.error()), "making the certificate authority");
+    // Before the entry that names them: a trust domain without its keys could not be used.
+    if (Result<void> stored = store_authority(config.data_dir, *authority); !stored) {
+        co_return fail(std::move(stored.error()));
+    }
+    const ca::OperatorTokenText token{.id = ca::new_token_id(), .secret = ca::new_token_secret()};
+    model::InitTrust command{.domain = new_domain(config, *authority),
+                             .first_operator = {.id = token.id,
+                                                .secret_hash = ca::hash_secret(token.secret),
+                                                .role = model::Role::admin,
+                                                .created_at = now}};
+    Result<registry::Outcome> outcome =
+        co_await raft.propose({.command = std::move(command), .actor = "init", .proposed_at = now});
+    if (!outcome) co_return fail(std::move(outcome.error()));
+    co_await raft.stop(timeout);
+    co_return InitResult{
+        .operator_token = token.to_text(),
+        .trust_domain = config.trust_domain,
+        .root_sha256 = to_hex(as_bytes(tls::sha256(as_bytes(authority->root_der)))),
+        .data_dir = config.data_dir};
+}
+
+io::Task<void> run(RaftNode& raft, const config::ServerConfig& config, io::Loop& loop,
+                   std::optional<Result<InitResult>>& result) {
+    result = co_await make_domain(raft, config);
+    loop.stop();
+}
+
+} // namespace
+
+Result<InitResult> init(const config::ServerConfig& config) {
+    if (Result<void> checked = model::check_trust_domain(config.trust_domain); !checked) {
+        return fail(std::move(checked.error()));
+    }
+    Result<RestoredServer> restored = bootstrap(config.data_dir);
+    if (!restored) return fail(std::move(restored.error()));
+    io::Loop loop("hawser-init");
+    RaftNode raft(loop.executor(), std::move(*restored));
+    io::TaskGroup tasks(loop.executor());
+    std::optional<Result<InitResult>> result;
+    tasks.spawn(run(raft, config, loop, result));
+    loop.run();
+    if (!result) return fail(ErrorCode::internal, "init did not finish");
+    return std::move(*result);
+}
+
+} // namespace hawser::server

@@ -1,0 +1,128 @@
+// What agents call: joining, certificates, the session.
+#include <algorithm>
+#include <chrono>
+#include <format>
+
+#include "base/bytes.h"
+#include "ca/tokens.h"
+#include "io/clock.h"
+#include "log/log.h"
+#include "server/agent_session.h"
+#include "server/api.h"
+
+namespace hawser::server {
+
+Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinRequest request) {
+    const Result<Endpoint> source = Endpoint::parse(caller.remote);
+    const IpAddress address = source ? source->address : IpAddress();
+    if (!join_limiter_.take(address, std::chrono::steady_clock::now())) {
+        Error error{.code = ErrorCode::resource_exhausted,
+                    .message = "too many attempts to join from this address; try again later"};
+        log_denied("/hawser.v1.Mesh/Join", caller, error);
+        co_return fail(std::move(error));
+    }
+    const std::string node = printable(request.node(), 64);
+    Result<v1::JoinResponse> response = co_await join_admitted(std::move(request));
+    if (response) {
+        join_limiter_.give_back(address);
+        log::info("a node joined", {{"node", node}, {"peer", caller.remote}});
+    } else {
+        log_denied("/hawser.v1.Mesh/Join", caller, response.error());
+    }
+    co_return response;
+}
+
+// The certificate is made before the token is used up: a request that cannot be signed costs the
+// host nothing. It is handed out only after.
+Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request) {
+    if (Result<void> known = check_secret(request); !known)
+        co_return fail(std::move(known.error()));
+    const WallTime now = io::wall_now();
+    const model::Identity identity{.trust_domain = parts_.authority.authority().trust_domain(),
+                                   .kind = model::IdentityKind::node,
+                                   .name = request.node()};
+    Result<std::string> chain = parts_.authority.sign(as_bytes(request.node_csr()), identity, now);
+    const Result<void> checked =
+        chain ? model::check_name(request.node(), "node name") : fail(chain.error());
+    if (!checked) co_return fail(checked.error());
+
+    Result<registry::Outcome> joined = co_await propose(
+        model::JoinNode{.token_id = request.token_id(), .node = request.node(), .now = now},
+        "node:" + request.node());
+    if (!joined) co_return fail(std::move(joined.error()));
+
+    v1::JoinResponse response;
+    response.set_node_chain(*chain);
+    response.set_trust_domain(identity.trust_domain);
+    for (const std::string& root : tables().trust()->roots) response.add_roots(root);
+    if (const auto* node = tables().get<model::Node>(request.node())) {
+        for (const std::string& service : node->allowed_services) response.add_services(service);
+    }
+    co_return response;
+}
+
+// One answer for an unknown id and for a wrong secret: ids are not there to be probed.
+Result<void> Api::check_secret(const v1::JoinRequest& request) const {
+    const auto* token = tables().get<model::JoinToken>(request.token_id());
+    const std::string hash = ca::hash_secret(request.token_secret());
+    const std::string nobody(hash.size(), '\0');
+    const bool right = equal_constant_time(hash, token == nullptr ? nobody : token->secret_hash);
+    if (token != nullptr && right) return {};
+    return fail(ErrorCode::unauthenticated,
+                "the join token is not known: never created here, or revoked");
+}
+
+Api::Answer<v1::SignResponse> Api::sign(const rpc::Caller& caller, v1::SignRequest request) {
+    Result<std::string> chain = sign_for_node(caller, request);
+    if (!chain) {
+        log_denied("/hawser.v1.Mesh/Sign", caller, chain.error());
+        co_return fail(std::move(chain.error()));
+    }
+    v1::SignResponse response;
+    response.set_chain(std::move(*chain));
+    co_return response;
+}
+
+Result<std::string> Api::sign_for_node(const rpc::Caller& caller,
+                                       const v1::SignRequest& request) const {
+    Result<const model::Node*> node = identify_node(caller, tables());
+    if (!node) return fail(std::move(node.error()));
+    model::Identity identity{.trust_domain = parts_.authority.authority().trust_domain(),
+                             .kind = model::IdentityKind::node,
+                             .name = (*node)->name};
+    if (!request.service().empty()) {
+        if (!std::ranges::contains((*node)->allowed_services, request.service())) {
+            return fail(ErrorCode::permission_denied,
+                        std::format("node \"{}\" may not speak for service \"{}\": its join token "
+                                    "does not name it",
+                                    (*node)->name, printable(request.service(), 64)));
+        }
+        identity.kind = model::IdentityKind::service;
+        identity.name = request.service();
+    }
+    return parts_.authority.sign(as_bytes(request.csr()), identity, io::wall_now());
+}
+
+io::Task<Result<void>> Api::session(const rpc::Caller& caller, rpc::MessageStream& stream) {
+    Result<const model::Node*> node = identify_node(caller, tables());
+    if (!node) {
+        log_denied("/hawser.v1.Mesh/Session", caller, node.error());
+        co_return fail(std::move(node.error()));
+    }
+    std::vector<std::string> servers;
+    for (const Endpoint& endpoint : parts_.reachable) servers.push_back(endpoint.to_string());
+    AgentSession session({.executor = parts_.executor,
+                          .raft = parts_.raft,
+                          .sessions = parts_.sessions,
+                          .hub = parts_.hub,
+                          .servers = std::move(servers)},
+                         caller, (*node)->name, stream);
+    Result<void> ended = co_await session.run();
+    log::info("an agent's session ended",
+              {{"node", caller.identity->name},
+               {"peer", caller.remote},
+               {"reason", ended ? std::string("the agent ended it") : ended.error().message}});
+    co_return ended;
+}
+
+} // namespace hawser::server

@@ -1,0 +1,106 @@
+// Which agents are there. An agent is alive while it says something at least every
+// session_timeout, over whatever connection; when it falls silent, its node is marked dead in the
+// registry and its instances stop receiving traffic everywhere. After a restart of the server
+// every agent gets the same time to come back.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "io/loop.h"
+#include "io/task_group.h"
+#include "rpc/server.h"
+#include "server/broadcast.h"
+#include "server/raft_node.h"
+
+namespace hawser::server {
+
+// One agent's stream, from its hello to its end. Owned by the coroutine that serves it.
+struct AgentStream {
+    std::string node;
+    std::string remote;
+    WallTime connected_at = 0;
+    WallTime certificate_not_after = 0;
+    std::uint64_t enforced_index = 0;
+    bool registered = false;  // its registration of this stream is in the registry
+    bool registering = false; // it waits for our disk: that silence is not its own
+    rpc::MessageStream* messages = nullptr;
+    std::string ended_because; // set when the server ends it
+};
+
+class Sessions {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    Sessions(io::Executor executor, RaftNode& raft, std::string server, Duration session_timeout);
+
+    // The stream is its agent's until the registration goes; an older one of the same node is
+    // ended.
+    class Registration {
+      public:
+        Registration(Sessions& sessions, AgentStream& stream);
+        Registration(const Registration&) = delete;
+        Registration& operator=(const Registration&) = delete;
+        ~Registration();
+
+      private:
+        Sessions& sessions_;
+        AgentStream& stream_;
+    };
+
+    // The agent said something: it is alive.
+    void heard(const AgentStream& stream);
+    void enforced(AgentStream& stream, std::uint64_t index);
+
+    // Every agent that is connected, by node.
+    [[nodiscard]] std::vector<const AgentStream*> connected() const;
+
+    struct Enforcement {
+        std::vector<std::string> behind; // live nodes that do not enforce the index
+        std::size_t agents = 0;          // live nodes
+    };
+    [[nodiscard]] Enforcement enforcement(std::uint64_t index) const;
+    // Returns when no live node is behind, or at the deadline.
+    [[nodiscard]] io::Task<Enforcement> wait_enforced(std::uint64_t index,
+                                                      Clock::time_point deadline);
+
+    // Watches over all of this until cancelled.
+    [[nodiscard]] io::Task<void> supervise();
+    // Ends every stream and supervises no more; agents go to another server or come back.
+    void end_all(const std::string& why);
+    [[nodiscard]] io::Task<void> join() { return tasks_.join(); }
+    [[nodiscard]] Duration session_timeout() const { return session_timeout_; }
+
+  private:
+    struct Presence {
+        Clock::time_point last_heard;
+        AgentStream* stream = nullptr; // null: not connected
+    };
+
+    void review(Clock::time_point now, WallTime wall);
+    void review_streams(WallTime wall);
+    [[nodiscard]] bool silent(const std::string& node, Clock::time_point now) const;
+    [[nodiscard]] const AgentStream* stream_of(const std::string& node) const;
+    void end(AgentStream& stream, const std::string& why);
+    void set_alive(const std::string& node, bool alive);
+    io::Task<void> propose_alive(std::string node, bool alive);
+
+    io::Executor executor_;
+    RaftNode& raft_;
+    std::string server_;
+    Duration session_timeout_;
+    Clock::time_point started_ = Clock::now();
+    std::map<std::string, Presence> presences_; // of nodes heard since the start
+    std::set<std::string> proposing_;           // nodes whose change is under way
+    Broadcast changed_;
+    io::TaskGroup tasks_;
+};
+
+} // namespace hawser::server

@@ -1,0 +1,40 @@
+// Limits how often one address may try something that costs us work and proves nothing yet: a
+// token bucket a source, for a bounded number of sources.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+
+#include "base/ip.h"
+
+namespace hawser::server {
+
+class SourceLimiter {
+  public:
+    using Time = std::chrono::steady_clock::time_point;
+    struct Options {
+        double per_second = 1;
+        double burst = 20;
+        std::size_t sources = 4096;
+    };
+    explicit SourceLimiter(Options options) : options_(options) {}
+
+    // Takes one try of `source`, if it has one left.
+    [[nodiscard]] bool take(const IpAddress& source, Time now);
+    // The try was honest: it does not count.
+    void give_back(const IpAddress& source);
+
+  private:
+    struct Bucket {
+        double tries = 0;
+        Time filled_at;
+    };
+    void refill(Bucket& bucket, Time now) const;
+    void make_room(Time now);
+
+    Options options_;
+    std::map<IpAddress, Bucket> buckets_;
+};
+
+} // namespace hawser::server

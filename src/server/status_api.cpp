@@ -1,0 +1,83 @@
+// This server at a glance.
+#include <format>
+
+#include "io/clock.h"
+#include "model/codec.h"
+#include "server/api.h"
+
+namespace hawser::server {
+
+namespace {
+
+constexpr WallTime day_ms = 86'400'000;
+
+std::string_view to_string(raft::Role role) {
+    switch (role) {
+        case raft::Role::follower: return "follower";
+        case raft::Role::candidate: return "candidate";
+        case raft::Role::leader: return "leader";
+    }
+    return "unknown";
+}
+
+void warn_of_expiry(v1::ServerStatusResponse& status, std::string_view what, WallTime expires,
+                    WallTime now, WallTime margin) {
+    if (expires - now > margin) return;
+    status.add_warnings(std::format("{} {} at {}", what, expires <= now ? "expired" : "expires",
+                                    format_time(expires)));
+}
+
+} // namespace
+
+Api::Answer<v1::ServerStatusResponse> Api::status(Actor, v1::ServerStatusRequest) {
+    const RaftStatus raft = parts_.raft.status();
+    const AuthorityKeeper::Expiries expiries = parts_.authority.expiries();
+    v1::ServerStatusResponse response;
+    response.set_node(parts_.config.node);
+    response.set_version(parts_.version);
+    response.set_trust_domain(parts_.authority.authority().trust_domain());
+    response.set_role(std::string(to_string(raft.role)));
+    response.set_term(raft.term);
+    response.set_last_index(raft.last_index);
+    response.set_applied_index(raft.applied_index);
+    response.set_certificate_expires_at_ms(expiries.certificate);
+    response.set_intermediate_expires_at_ms(expiries.intermediate);
+    response.set_root_expires_at_ms(expiries.root);
+    for (const AgentStream* stream : parts_.sessions.connected()) {
+        v1::AgentState& agent = *response.add_agents();
+        agent.set_node(stream->node);
+        agent.set_enforced_index(stream->enforced_index);
+        agent.set_remote(stream->remote);
+        agent.set_connected_at_ms(stream->connected_at);
+    }
+    const auto count = [this](model::Kind kind) {
+        return static_cast<std::uint32_t>(tables().rows(kind).size());
+    };
+    response.set_services(count(model::Kind::service));
+    response.set_instances(count(model::Kind::instance));
+    response.set_policies(count(model::Kind::policy));
+    response.set_started_at_ms(started_at_);
+    response.set_listen(parts_.listen.to_string());
+    add_warnings(response, io::wall_now());
+    co_return response;
+}
+
+void Api::add_warnings(v1::ServerStatusResponse& status, WallTime now) const {
+    if (const std::string trouble = parts_.raft.status().trouble; !trouble.empty()) {
+        status.add_warnings("writes are refused: " + trouble);
+    }
+    const AuthorityKeeper::Expiries expiries = parts_.authority.expiries();
+    const WallTime lifetime = parts_.config.certificate_lifetime.count();
+    warn_of_expiry(status, "this server's certificate", expiries.certificate, now, lifetime / 4);
+    warn_of_expiry(status, "the intermediate certificate", expiries.intermediate, now, 30 * day_ms);
+    warn_of_expiry(status, "the root certificate", expiries.root, now, 365 * day_ms);
+    for (const auto& [name, row] : tables().rows(model::Kind::node)) {
+        const auto* node = std::get_if<model::Node>(row.value.get());
+        // A node that never registered has nothing to be missed.
+        if (!node->alive && node->tunnel.port != 0) {
+            status.add_warnings(std::format("node {} is silent: its instances are out", name));
+        }
+    }
+}
+
+} // namespace hawser::server

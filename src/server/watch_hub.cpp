@@ -1,0 +1,38 @@
+#include "server/watch_hub.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+namespace hawser::server {
+
+void WatchHub::publish(std::uint64_t index, const std::vector<model::Change>& changes) {
+    index_ = index;
+    for (const model::Change& change : changes) {
+        if (model::visible_to_agents(change.kind)) recent_.push_back(change);
+    }
+    while (recent_.size() > capacity_) forget_oldest();
+    for (io::Signal* follower : followers_) follower->notify();
+}
+
+// All of an index or nothing: half of an atomic apply is no state to be in.
+void WatchHub::forget_oldest() {
+    held_from_ = recent_.front().index;
+    while (!recent_.empty() && recent_.front().index == held_from_) recent_.pop_front();
+}
+
+std::optional<std::vector<model::Change>> WatchHub::since(std::uint64_t have) const {
+    if (have < held_from_ || have > index_) return std::nullopt;
+    const auto first = std::ranges::upper_bound(recent_, have, {}, &model::Change::index);
+    std::set<std::pair<model::Kind, std::string_view>> seen;
+    std::vector<model::Change> latest;
+    for (auto change = recent_.end(); change != first;) {
+        --change;
+        if (seen.emplace(change->kind, change->key).second) latest.push_back(*change);
+    }
+    std::ranges::reverse(latest);
+    return latest;
+}
+
+} // namespace hawser::server
