@@ -99,6 +99,10 @@ Result<bool> H2Session::fill(Staging& staging) {
     return staging_full_;
 }
 
+bool H2Session::has_output() const {
+    return !held_.empty() || nghttp2_session_want_write(session_.get()) != 0;
+}
+
 void H2Session::queue_event(Stream& stream) {
     if (stream.event_queued) return;
     stream.event_queued = true;
@@ -183,12 +187,11 @@ void H2Session::begin_closing(bool tell) {
 }
 
 bool H2Session::drained() const {
-    return closing_ && streams_.size() == 0 && goaway_ != Goaway::announced && held_.empty() &&
-           nghttp2_session_want_write(session_.get()) == 0;
+    return closing_ && streams_.size() == 0 && goaway_ != Goaway::announced && !has_output();
 }
 
 bool H2Session::terminated() const {
-    return terminating_ && held_.empty() && nghttp2_session_want_write(session_.get()) == 0;
+    return terminating_ && !has_output();
 }
 
 bool H2Session::flooded() const {

@@ -57,6 +57,7 @@ class H2Session {
     [[nodiscard]] Result<void> receive(ByteView data, FrameBudget::Time now);
     // Appends frames. true: there are more, but no room for the next one.
     [[nodiscard]] Result<bool> fill(Staging& staging);
+    [[nodiscard]] bool has_output() const;
     void deliver_events();
     [[nodiscard]] bool events_due() const { return !events_.empty() && !stopped_; }
     // The connection is gone: every stream ends, no handler is called after it.

@@ -115,6 +115,7 @@ void H2Transport::on_read(const std::error_code& error, std::size_t count) {
     std::size_t turn_budget = read_per_turn / read_space;
     while (more && !ended_ && turn_budget-- > 0) more = read_more();
     if (error == asio::error::eof && !ended_) on_peer_closed(tls_ != nullptr);
+    output_wanted_ = output_wanted_ || session_.has_output(); // answers, and reopened windows
     flush();
     check_progress();
     if (!peer_closed_ || phase_ == Phase::lingering) start_read();
