@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <asio/as_tuple.hpp>
 #include <asio/buffer.hpp>
 #include <asio/use_awaitable.hpp>
@@ -114,21 +115,22 @@ io::Task<void> Relay::pump_socket() {
         }
         if (state == ReadState::ended) co_return end_local();
         if (state == ReadState::broken) co_return break_socket();
+        // No more than there is room for, also after the wait: only this task fills the buffer.
+        const std::size_t wanted =
+            std::min(idle_buffer_.size(), connection_->writable_bytes(stream_));
         auto [error, count] =
-            co_await socket_->async_read_some(asio::buffer(idle_buffer_), as_result);
+            co_await socket_->async_read_some(asio::buffer(idle_buffer_, wanted), as_result);
         if (error == asio::error::eof) co_return end_local();
         if (error) co_return break_socket();
         if (connection_ == nullptr) co_return;
         bytes_.sent += count;
-        // There was room for it before the wait, and only we fill the buffer: all of it fits.
         (void)connection_->write(stream_, ByteView(idle_buffer_.data(), count));
-        more = count == idle_buffer_.size();
+        more = count == wanted;
     }
 }
 
 Relay::ReadState Relay::room_to_wait() const {
-    return connection_->writable_bytes(stream_) < idle_read_bytes ? ReadState::blocked
-                                                                  : ReadState::starved;
+    return connection_->writable_bytes(stream_) == 0 ? ReadState::blocked : ReadState::starved;
 }
 
 void Relay::end_local() {
