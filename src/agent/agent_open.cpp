@@ -3,9 +3,9 @@
 #include <utility>
 
 #include "agent/agent.h"
-#include "agent/wall_clock.h"
 #include "host/files.h"
 #include "host/interfaces.h"
+#include "io/clock.h"
 
 namespace hawser::agent {
 namespace {
@@ -60,7 +60,7 @@ Agent::Agent(config::AgentConfig config, io::Loop& control, AgentOptions options
       enrolment_(std::move(enrolment)),
       servers_(enrolment_.servers),
       random_(random_seed()),
-      started_at_(wall_now()),
+      started_at_(io::wall_now()),
       transparent_(config_.intercept_mode == config::InterceptMode::transparent),
       ipv6_(host::ipv6_available()),
       stopping_(control.executor()),

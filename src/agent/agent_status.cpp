@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "agent/agent.h"
-#include "agent/wall_clock.h"
 #include "base/units.h"
+#include "io/clock.h"
 #include "model/codec.h"
 
 namespace hawser::agent {
@@ -107,7 +107,7 @@ void Agent::add_warnings(v1::AgentStatusResponse& status) const {
     if (!control.refusal.empty())
         warn("the mesh refuses this host's registration: " + control.refusal);
     for (const CertificateReport& report : certificates_->report()) {
-        if (report.not_after <= wall_now()) {
+        if (report.not_after <= io::wall_now()) {
             warn(std::format("no valid certificate for {}{}", report.id.to_uri(),
                              report.last_error.empty() ? "" : ": " + report.last_error));
         } else if (!report.last_error.empty()) {
@@ -144,7 +144,7 @@ void Agent::refresh_metrics(telemetry::WorkerMetrics& metrics) {
         metrics.gauge(Metric::interception_intact).set(interception_->intact() ? 1 : 0);
     for (const CertificateReport& report : certificates_->report()) {
         metrics.gauge(Metric::certificate_expiry_seconds, {report.id.to_uri()})
-            .set(static_cast<double>(report.not_after - wall_now()) / 1000);
+            .set(static_cast<double>(report.not_after - io::wall_now()) / 1000);
     }
     for (const model::Instance& instance : services_->instances()) {
         for (const auto health :

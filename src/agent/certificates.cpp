@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "agent/renewal.h"
-#include "agent/wall_clock.h"
 #include "base/bytes.h"
+#include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
 #include "model/proto/control.pb.h"
@@ -113,7 +113,7 @@ void Certificates::set_trust(const model::TrustDomain& domain) {
 
 tls::CredentialsPtr Certificates::node() const {
     const Entry& entry = *entries_.front();
-    return entry.not_after > wall_now() ? entry.credentials : nullptr;
+    return entry.not_after > io::wall_now() ? entry.credentials : nullptr;
 }
 
 std::map<std::string, tls::CredentialsPtr, std::less<>> Certificates::services() const {
@@ -138,11 +138,11 @@ std::vector<CertificateReport> Certificates::report() const {
 
 io::Task<void> Certificates::run() {
     while (true) {
-        std::vector<Entry*> entries = due(wall_now());
+        std::vector<Entry*> entries = due(io::wall_now());
         if (!entries.empty()) {
             co_await renew(std::move(entries));
         } else {
-            (void)co_await wake_.wait_for(until_next(wall_now()));
+            (void)co_await wake_.wait_for(until_next(io::wall_now()));
         }
     }
 }
@@ -246,7 +246,7 @@ void Certificates::failed(Entry& entry, const Error& why) {
                                          {"error", why}});
     }
     entry.last_error = why.message;
-    entry.next = wall_now() + entry.backoff.next(random_).count();
+    entry.next = io::wall_now() + entry.backoff.next(random_).count();
 }
 
 } // namespace hawser::agent

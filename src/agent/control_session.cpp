@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "agent/backoff.h"
-#include "agent/wall_clock.h"
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "io/clock.h"
 #include "log/log.h"
 #include "model/codec.h"
 #include "rpc/client.h"
@@ -180,7 +180,7 @@ Result<void> ControlSession::take_changes(Connection& connection, const v1::Mesh
         connection.complete = true;
         servers_.worked(connection.server);
         state_.server = connection.server;
-        state_.since = wall_now();
+        state_.since = io::wall_now();
         state_.heard = true;
         state_.last_error.clear();
         log::info("connected to a server",

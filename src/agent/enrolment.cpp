@@ -5,10 +5,10 @@
 
 #include "agent/backoff.h"
 #include "agent/join.h"
-#include "agent/wall_clock.h"
 #include "base/bytes.h"
 #include "ca/tokens.h"
 #include "host/files.h"
+#include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
 
@@ -29,7 +29,7 @@ Usable usable_identity(const StateDir& state) {
     if (!loaded) return {.identity = {}, .why_not = std::move(loaded.error().message)};
     if (!*loaded) return {.identity = {}, .why_not = "this host has not joined a mesh"};
     NodeIdentity& identity = **loaded;
-    if (identity.not_after <= wall_now()) {
+    if (identity.not_after <= io::wall_now()) {
         return {.identity = {},
                 .why_not = "this host's certificate expired at " + format_time(identity.not_after)};
     }

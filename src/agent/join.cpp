@@ -5,10 +5,10 @@
 #include <memory>
 #include <utility>
 
-#include "agent/wall_clock.h"
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "ca/tokens.h"
+#include "io/clock.h"
 #include "log/log.h"
 #include "model/proto/control.pb.h"
 #include "rpc/client.h"
@@ -56,7 +56,7 @@ Result<std::optional<JoinResult>> look_before(const StateDir& state,
     }
     if (!*loaded) return go_on;
     const NodeIdentity& identity = **loaded;
-    if (identity.not_after <= wall_now()) return go_on;
+    if (identity.not_after <= io::wall_now()) return go_on;
     if (identity.id.name != token.node || !has_pinned_root(identity.roots, token.root_pin)) {
         return fail(
             ErrorCode::failed_precondition,
@@ -197,7 +197,7 @@ io::Task<Result<JoinResult>> join(JoinOptions options, const StateDir& state) {
     auto before = look_before(state, *token);
     if (!before) co_return fail(std::move(before.error()));
     if (*before) co_return std::move(**before);
-    if (token->expires_at != 0 && token->expires_at <= wall_now()) {
+    if (token->expires_at != 0 && token->expires_at <= io::wall_now()) {
         co_return fail(ErrorCode::failed_precondition,
                        "the token expired at " + format_time(token->expires_at));
     }

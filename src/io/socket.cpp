@@ -181,7 +181,9 @@ Result<Acceptor> listen_unix(Executor executor, const std::string& path, mode_t 
     if (!opened) return fail(opened.error(), step);
     OwnedDescriptor descriptor(*opened);
     // A socket file that nobody serves any more is replaced; one that answers is left alone.
-    if (::connect(descriptor.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0)
+    // With a full queue (EAGAIN) somebody serves it, too.
+    if (::connect(descriptor.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ||
+        errno == EAGAIN)
         return fail(ErrorCode::already_exists, step + ": another process serves it");
     struct stat info{};
     if (::lstat(path.c_str(), &info) == 0) {
@@ -213,24 +215,33 @@ Result<Endpoint> peer_endpoint(int descriptor) {
     return address.endpoint();
 }
 
+// Asio's own accept leaves the socket open in programs that are started later (no SOCK_CLOEXEC),
+// and needs two more system calls to make it non-blocking.
 Task<Result<Socket>> accept(Acceptor& acceptor) {
     while (true) {
-        Socket socket(acceptor.get_executor());
-        auto [error] = co_await acceptor.async_accept(socket, as_result);
-        if (!error) {
-            std::error_code ignored;
-            socket.native_non_blocking(true, ignored);
-            co_return std::move(socket);
+        if (auto [error] = co_await acceptor.async_wait(Acceptor::wait_read, as_result); error)
+            co_return fail_errno(error.value(), "accepting");
+        SocketAddress peer;
+        OwnedDescriptor descriptor(::accept4(acceptor.native_handle(), peer.data(), &peer.length,
+                                             SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (descriptor.get() >= 0)
+            co_return adopt(acceptor.get_executor(), descriptor, peer.family());
+        switch (errno) {
+            // Another worker took it, or the peer gave up between the handshake and us.
+            case EAGAIN:
+            case EINTR:
+            case ECONNABORTED:
+            case EPROTO:
+            case EPERM: break;
+            case EMFILE:
+            case ENFILE:
+            case ENOMEM:
+            case ENOBUFS:
+                if (!co_await sleep(out_of_descriptors_pause))
+                    co_return fail(ErrorCode::cancelled, "accepting: cancelled");
+                break;
+            default: co_return fail_errno(errno, "accepting");
         }
-        const int code = error.value();
-        if (code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS) {
-            if (!co_await sleep(out_of_descriptors_pause))
-                co_return fail(ErrorCode::cancelled, "accepting: cancelled");
-            continue;
-        }
-        // The peer gave up between the handshake and us: the next one may be fine.
-        if (code == ECONNABORTED || code == EPROTO || code == EPERM) continue;
-        co_return fail_errno(code, "accepting");
     }
 }
 

@@ -16,7 +16,7 @@ namespace hawser::io {
 // Shared with the completion of each task, which may run after the group is gone when a loop is
 // torn down with tasks left.
 struct TaskGroup::State {
-    explicit State(Executor loop) : executor(loop), emptied(loop) {}
+    explicit State(Executor loop) : executor(loop), emptied(loop, Timer::time_point::max()) {}
 
     Executor executor;
     bool cancelled = false;
@@ -87,7 +87,6 @@ std::size_t TaskGroup::size() const {
 Task<void> TaskGroup::join() {
     auto state = state_;
     while (!state->running.empty()) {
-        state->emptied.expires_at(std::chrono::steady_clock::time_point::max());
         (void)co_await state->emptied.async_wait(asio::as_tuple(asio::use_awaitable_t<Executor>{}));
     }
 }
