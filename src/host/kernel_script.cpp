@@ -12,6 +12,11 @@ namespace {
 // statements are one transaction.
 constexpr std::string_view replace_table = "table inet hawser\ndelete table inet hawser\n";
 
+// Datagrams for the mesh are sent where nobody can listen but root, and nobody does: the caller
+// gets the kernel's own "connection refused". A reject rule would do for IPv6, but the kernel
+// cannot make the ICMP answer for an IPv4 destination that is routed to lo.
+constexpr int closed_port = 1;
+
 std::string_view family(const IpAddress& address) {
     return address.is_v4() ? "ip" : "ip6";
 }
@@ -36,9 +41,13 @@ std::string protected_ports(const KernelIntent& intent) {
 
 std::string nat_output(const KernelIntent& intent) {
     std::string rules = std::format("        meta mark {:#010x} return\n", intent.mark);
-    for (const Cidr& range : ranges(intent))
-        rules += std::format("        {} daddr {} meta l4proto tcp counter redirect to :{}\n",
-                             family(range.base), range.to_string(), intent.outbound_port);
+    for (const Cidr& range : ranges(intent)) {
+        const std::string match =
+            std::format("        {} daddr {} ", family(range.base), range.to_string());
+        rules +=
+            match + std::format("meta l4proto tcp counter redirect to :{}\n", intent.outbound_port);
+        rules += match + std::format("meta l4proto udp counter redirect to :{}\n", closed_port);
+    }
     if (intent.dns_port == 0) return rules;
     for (const Endpoint& server : intent.nameservers) {
         if (!server.address.is_v4() && !intent.ipv6) continue;
