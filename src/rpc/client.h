@@ -51,6 +51,9 @@ class Client {
   private:
     struct Impl;
     explicit Client(std::shared_ptr<Impl> impl);
+    [[nodiscard]] static io::Task<Result<std::shared_ptr<Impl>>> connect(
+        io::Socket socket, std::unique_ptr<tls::Session> session,
+        std::chrono::milliseconds timeout);
     std::shared_ptr<Impl> impl_;
 };
 
