@@ -82,6 +82,12 @@ void LinearBuffer::consume(std::size_t count) {
     if (empty()) release();
 }
 
+void LinearBuffer::truncate(std::size_t size_wanted) {
+    if (size_wanted >= size()) return;
+    end_ = begin_ + size_wanted;
+    if (empty()) release();
+}
+
 void LinearBuffer::release() {
     if (capacity_ == block_bytes && !BlockStore::closed) store.give(std::move(memory_));
     memory_.reset();

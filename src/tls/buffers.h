@@ -32,6 +32,7 @@ class LinearBuffer {
     std::span<std::uint8_t> prepare(std::size_t count);
     void commit(std::size_t count);
     void consume(std::size_t count);
+    void truncate(std::size_t size); // takes back what is behind; no effect on a shorter one
     void release();
 
     [[nodiscard]] ByteView view() const { return {memory_.get() + begin_, end_ - begin_}; }

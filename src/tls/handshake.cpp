@@ -22,6 +22,14 @@ Error unauthenticated(std::string message) {
     return {.code = ErrorCode::unauthenticated, .message = std::move(message)};
 }
 
+Error no_certificate() {
+    return unauthenticated("peer presented no certificate");
+}
+
+Error invalid(std::string message) {
+    return {.code = ErrorCode::invalid, .message = std::move(message)};
+}
+
 // Errors of the parsers of certificates: X.509, ASN.1, keys, object identifiers.
 bool is_about_certificate(int code) {
     const int high = -code & 0x7f80;
@@ -81,7 +89,6 @@ int Handshake::receive(std::span<std::uint8_t> into) {
 }
 
 int Handshake::send(ByteView bytes) {
-    if (muted_) return static_cast<int>(bytes.size());
     const std::span<std::uint8_t> room = output_.prepare(bytes.size());
     if (room.size() < bytes.size()) return MBEDTLS_ERR_SSL_WANT_WRITE;
     std::memcpy(room.data(), bytes.data(), bytes.size());
@@ -91,21 +98,42 @@ int Handshake::send(ByteView bytes) {
 
 int Handshake::verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags) {
     verification_.see(certificate, depth, flags);
-    if (depth > 0 || !verification_.refusal()) return 0;
     // Refused in every mode: mbedTLS would let a bad certificate pass where none is required.
-    mbedtls_ssl_send_alert_message(ssl_.get(), MBEDTLS_SSL_ALERT_LEVEL_FATAL,
-                                   static_cast<unsigned char>(verification_.refusal()->alert));
-    muted_ = true;
-    return MBEDTLS_ERR_X509_FATAL_ERROR;
+    return depth == 0 && verification_.refusal() ? MBEDTLS_ERR_X509_FATAL_ERROR : 0;
 }
 
 void Handshake::keep_secret(mbedtls_ssl_key_export_type type, ByteView secret) {
-    const bool client = type == MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_APPLICATION_TRAFFIC_SECRET;
-    const bool server = type == MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_APPLICATION_TRAFFIC_SECRET;
-    if ((!client && !server) || secret.size() > max_hash_bytes) return;
-    TrafficSecret& kept = client ? agreement_.client_secret : agreement_.server_secret;
-    kept = TrafficSecret(secret.size());
+    if (secret.size() > max_hash_bytes) return;
+    TrafficSecret kept(secret.size());
     std::ranges::copy(secret, kept.data());
+    switch (type) {
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_HANDSHAKE_TRAFFIC_SECRET:
+            // All that a client sends with these keys is its last flight, and alerts before it.
+            if (role_ == Role::client) alert_secret_ = kept;
+            alert_mark_ = output_.size();
+            break;
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_CLIENT_APPLICATION_TRAFFIC_SECRET:
+            agreement_.client_secret = kept;
+            break;
+        case MBEDTLS_SSL_KEY_EXPORT_TLS1_3_SERVER_APPLICATION_TRAFFIC_SECRET:
+            agreement_.server_secret = kept;
+            break;
+        default: break;
+    }
+}
+
+const CipherSuite* Handshake::suite() const {
+    const mbedtls_ssl_context& ssl = *ssl_.get();
+    const mbedtls_ssl_session* session = ssl.MBEDTLS_PRIVATE(session_negotiate);
+    if (session == nullptr) session = ssl.MBEDTLS_PRIVATE(session);
+    return session == nullptr ? nullptr : find_cipher_suite(session->MBEDTLS_PRIVATE(ciphersuite));
+}
+
+void Handshake::send_alert(Alert alert) {
+    const CipherSuite* agreed = suite();
+    if (agreed == nullptr || alert_secret_.size() != agreed->hash_bytes) return;
+    output_.truncate(alert_mark_);
+    RecordWriter(*agreed, alert_secret_).alert(alert, output_);
 }
 
 Result<bool> Handshake::step(bool input_ended) {
@@ -118,9 +146,16 @@ Result<bool> Handshake::step(bool input_ended) {
                          (role_ == Role::client && first == MBEDTLS_SSL_MSG_ALERT);
         if (!tls) return fail(ErrorCode::invalid, "not TLS: the peer sent plaintext");
     }
+    // A server whose Finished is sent has these keys and, until the client's, nothing to say.
+    if (role_ == Role::server) alert_secret_ = agreement_.server_secret;
+    alert_mark_ = output_.size();
     const int code = mbedtls_ssl_handshake(ssl_.get());
     if (code == MBEDTLS_ERR_SSL_WANT_READ) return false;
-    if (code != 0) return fail(failure(code));
+    if (code != 0) {
+        Failure failed = failure(code);
+        if (failed.alert) send_alert(*failed.alert);
+        return fail(std::move(failed.error));
+    }
     if (auto done = finish(); !done) return fail(std::move(done.error()));
     return true;
 }
@@ -131,9 +166,8 @@ Result<void> Handshake::finish() {
     const bool none_needed = role_ == Role::server && none_sent &&
                              credentials_->options().client_auth == ClientAuth::optional;
     agreement_.peer = std::move(verification_.peer());
-    if (!agreement_.peer && !none_needed)
-        return fail(unauthenticated("peer presented no certificate"));
-    agreement_.suite = find_cipher_suite(mbedtls_ssl_get_ciphersuite_id_from_ssl(ssl_.get()));
+    if (!agreement_.peer && !none_needed) return fail(no_certificate());
+    agreement_.suite = suite();
     const bool version = mbedtls_ssl_get_version_number(ssl_.get()) == MBEDTLS_SSL_VERSION_TLS1_3;
     if (!version || agreement_.suite == nullptr ||
         agreement_.client_secret.size() != agreement_.suite->hash_bytes ||
@@ -146,42 +180,46 @@ Result<void> Handshake::finish() {
     return {};
 }
 
-Error Handshake::alert_failure() const {
+Handshake::Failure Handshake::alert_failure() const {
     const mbedtls_ssl_context& ssl = *ssl_.get();
     // Also mbedTLS's code for a server without certificate, when no alert was received.
     if (ssl.MBEDTLS_PRIVATE(in_msgtype) != MBEDTLS_SSL_MSG_ALERT ||
         ssl.MBEDTLS_PRIVATE(in_msglen) != 2)
-        return unauthenticated("peer presented no certificate");
+        return {no_certificate(), Alert::certificate_required};
     const std::uint8_t alert = ssl.MBEDTLS_PRIVATE(in_msg)[1];
-    return unauthenticated("the peer refused: " + alert_text(alert));
+    return {unauthenticated("the peer refused: " + alert_text(alert)), std::nullopt};
 }
 
-Error Handshake::failure(int code) const {
+Handshake::Failure Handshake::failure(int code) const {
     if (const auto& refusal = verification_.refusal())
-        return unauthenticated("peer certificate: " + refusal->reason);
+        return {unauthenticated("peer certificate: " + refusal->reason), refusal->alert};
     switch (code) {
         case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
-            return unauthenticated("peer presented no certificate");
+            return {no_certificate(), Alert::certificate_required};
         case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: return alert_failure();
         case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
-            return {.code = ErrorCode::invalid, .message = "the peer does not speak TLS 1.3"};
+            return {invalid("the peer does not speak TLS 1.3"), Alert::protocol_version};
         case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
-            return {.code = ErrorCode::invalid,
-                    .message = "no application protocol (ALPN) in common with the peer"};
+            return {invalid("no application protocol (ALPN) in common with the peer"),
+                    Alert::no_application_protocol};
         case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
-            return {.code = ErrorCode::invalid,
-                    .message = "no cipher, group or signature in common with the peer"};
+            return {invalid("no cipher, group or signature in common with the peer"),
+                    Alert::handshake_failure};
         case MBEDTLS_ERR_SSL_CONN_EOF:
         case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
-            return {.code = ErrorCode::unavailable,
-                    .message = "the peer closed the connection during the TLS handshake"};
+            return {{.code = ErrorCode::unavailable,
+                     .message = "the peer closed the connection during the TLS handshake"},
+                    std::nullopt};
+        case MBEDTLS_ERR_X509_FATAL_ERROR:
+            return {unauthenticated("peer certificate: its chain is too long"),
+                    Alert::bad_certificate};
         default: break;
     }
-    if (code == MBEDTLS_ERR_X509_FATAL_ERROR)
-        return unauthenticated("peer certificate: its chain is too long");
     if (is_about_certificate(code))
-        return unauthenticated("peer certificate: malformed: " + library_error(code));
-    return {.code = ErrorCode::corrupt, .message = "TLS handshake: " + library_error(code)};
+        return {unauthenticated("peer certificate: malformed: " + library_error(code)),
+                Alert::bad_certificate};
+    return {{.code = ErrorCode::corrupt, .message = "TLS handshake: " + library_error(code)},
+            code == MBEDTLS_ERR_SSL_INVALID_MAC ? Alert::bad_record_mac : Alert::decode_error};
 }
 
 } // namespace hawser::tls

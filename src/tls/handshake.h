@@ -44,8 +44,14 @@ class Handshake {
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
     void keep_secret(mbedtls_ssl_key_export_type type, ByteView secret);
     [[nodiscard]] Result<void> finish();
-    [[nodiscard]] Error failure(int code) const;
-    [[nodiscard]] Error alert_failure() const;
+    struct Failure {
+        Error error;
+        std::optional<Alert> alert; // to tell the peer; none if the peer told us, or is gone
+    };
+    [[nodiscard]] Failure failure(int code) const;
+    [[nodiscard]] Failure alert_failure() const;
+    void send_alert(Alert alert);
+    [[nodiscard]] const CipherSuite* suite() const;
 
     CredentialsPtr credentials_;
     Role role_;
@@ -56,7 +62,10 @@ class Handshake {
     Agreement agreement_;
     bool input_ended_ = false;
     bool first_byte_seen_ = false;
-    bool muted_ = false; // the alert with the real reason is out; mbedTLS adds a vaguer one
+    // Alerts are ours to send once their keys are known, and replace what mbedTLS has put in the
+    // output behind the mark: it sends them in plaintext, or with keys that are no longer used.
+    TrafficSecret alert_secret_;
+    std::size_t alert_mark_ = 0;
 };
 
 } // namespace hawser::tls

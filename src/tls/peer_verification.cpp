@@ -150,8 +150,7 @@ std::optional<Refusal> PeerVerification::decide(mbedtls_x509_crt& leaf) {
     auto identity = leaf_identity(leaf);
     if (!identity) return identity.error();
     // Empty only while joining, with the root pinned instead.
-    if (!requirements_.trust_domain.empty() &&
-        identity->trust_domain != requirements_.trust_domain)
+    if (!requirements_.trust_domain.empty() && identity->trust_domain != requirements_.trust_domain)
         return Refusal{Alert::access_denied,
                        std::format("not of trust domain {} but of {}", requirements_.trust_domain,
                                    identity->trust_domain)};

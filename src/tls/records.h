@@ -32,6 +32,7 @@ enum class Alert : std::uint8_t {
     unexpected_message = 10,
     bad_record_mac = 20,
     record_overflow = 22,
+    handshake_failure = 40,
     bad_certificate = 42,
     unsupported_certificate = 43,
     certificate_expired = 45,
@@ -40,7 +41,10 @@ enum class Alert : std::uint8_t {
     unknown_ca = 48,
     access_denied = 49,
     decode_error = 50,
+    protocol_version = 70,
     user_canceled = 90,
+    certificate_required = 116,
+    no_application_protocol = 120,
 };
 // "certificate expired", "unknown authority" …; "alert 200" for one we don't know.
 [[nodiscard]] std::string alert_text(std::uint8_t alert);

@@ -66,6 +66,8 @@ RawPeer::RawPeer(RawOptions options) : options_(std::move(options)) {
     if (options_.chain) {
         for (const std::string& der : options_.chain->ders)
             ok(mbedtls_x509_crt_parse_der(chain_.get(), as_bytes(der).data(), der.size()));
+        // mbedTLS's server would not show a certificate that it sees to be of the wrong usage.
+        chain_->MBEDTLS_PRIVATE(ext_types) = 0;
         value_of(
             parse_private_key(options_.chain->key_pem, key_.get()).transform([] { return 0; }));
         ok(mbedtls_ssl_conf_own_cert(config_.get(), chain_.get(), key_.get()));

@@ -1,0 +1,354 @@
+// Peers that must be refused, each with its own reason, in both roles; and what they hear of it.
+#include <doctest/doctest.h>
+
+#include <functional>
+
+#include "tls/session.h"
+#include "tls/test_peers.h"
+
+using namespace hawser;
+using namespace hawser::tls;
+using namespace hawser::tls::test;
+
+namespace {
+
+constexpr int uri = MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER;
+
+struct Refused {
+    std::string what;
+    std::function<void(LeafShape&)> spoil;
+    std::string reason; // of which the error is, after "peer certificate: "
+};
+
+std::vector<Refused> bad_leaves() {
+    return {
+        {"expired", [](LeafShape& leaf) { leaf.not_after = now() - 6 * minute; },
+         "expired on " + format_time((now() - 6 * minute) / 1000 * 1000).substr(0, 13)},
+        {"from the future", [](LeafShape& leaf) { leaf.not_before = now() + 6 * minute; },
+         "not valid before " + format_time(now() + 6 * minute).substr(0, 13)},
+        {"two URIs",
+         [](LeafShape& leaf) { leaf.names.push_back({uri, "spiffe://hawser.local/svc/db"}); },
+         "has more than one URI name"},
+        {"the same URI twice", [](LeafShape& leaf) { leaf.names.push_back(leaf.names[0]); },
+         "has more than one URI name"},
+        {"a DNS name too",
+         [](LeafShape& leaf) { leaf.names.push_back({MBEDTLS_X509_SAN_DNS_NAME, "api.mesh"}); },
+         "has a name of another type than URI (DNS)"},
+        {"a DNS name first",
+         [](LeafShape& leaf) {
+             leaf.names.insert(leaf.names.begin(), {MBEDTLS_X509_SAN_DNS_NAME, "api.mesh"});
+         },
+         "has a name of another type than URI (DNS)"},
+        {"an address too",
+         [](LeafShape& leaf) {
+             leaf.names.push_back({MBEDTLS_X509_SAN_IP_ADDRESS, std::string("\x0a\0\0\1", 4)});
+         },
+         "has a name of another type than URI (IP address)"},
+        {"no name", [](LeafShape& leaf) { leaf.names.clear(); }, "has no subject alternative name"},
+        {"another scheme",
+         [](LeafShape& leaf) { leaf.names = {{uri, "https://hawser.local/svc/api"}}; },
+         "has no valid identity"},
+        {"another kind",
+         [](LeafShape& leaf) { leaf.names = {{uri, "spiffe://hawser.local/root/api"}}; },
+         "has no valid identity"},
+        {"an empty URI", [](LeafShape& leaf) { leaf.names = {{uri, ""}}; },
+         "has no valid identity"},
+        {"a NUL inside",
+         [](LeafShape& leaf) {
+             leaf.names = {{uri, std::string("spiffe://hawser.local/svc/api\0.evil", 35)}};
+         },
+         "has a name with a NUL in it"},
+        {"another trust domain",
+         [](LeafShape& leaf) { leaf.names = {{uri, "spiffe://other.local/svc/api"}}; },
+         "not of trust domain hawser.local but of other.local"},
+        {"an authority", [](LeafShape& leaf) { leaf.is_ca = true; },
+         "belongs to an authority (CA:TRUE)"},
+        {"no usage", [](LeafShape& leaf) { leaf.has_usage = false; },
+         "key usage: not for digital signatures"},
+        {"for key agreement only",
+         [](LeafShape& leaf) { leaf.key_usage = MBEDTLS_X509_KU_KEY_AGREEMENT; },
+         "key usage: not for digital signatures"},
+        {"for signing certificates",
+         [](LeafShape& leaf) { leaf.key_usage |= MBEDTLS_X509_KU_KEY_CERT_SIGN; },
+         "key usage: may sign certificates, as only an authority may"},
+        {"for neither side", [](LeafShape& leaf) { leaf.for_servers = leaf.for_clients = false; },
+         "extended key usage: not for TLS"},
+        {"of P-384", [](LeafShape& leaf) { leaf.public_key_der = public_key_p384(); },
+         "not ECDSA P-256 with SHA-256"},
+        {"of RSA", [](LeafShape& leaf) { leaf.public_key_der = public_key_rsa(); },
+         "not ECDSA P-256 with SHA-256"},
+        {"hashed with SHA-512", [](LeafShape& leaf) { leaf.hash = MBEDTLS_MD_SHA512; },
+         "not ECDSA P-256 with SHA-256"},
+    };
+}
+
+// A session of `credentials` meets a peer that shows `chain`.
+Error refusal_by(CredentialsPtr credentials, Role role, const Chain& chain) {
+    SessionPeer session(std::move(credentials), role);
+    RawPeer raw({.role = role == Role::client ? Role::server : Role::client, .chain = chain});
+    const auto [a, b] = shake(session, raw);
+    REQUIRE_FALSE(a);
+    CHECK_FALSE(session.session->peer());
+    CHECK_FALSE(session.session->write(as_bytes("x")));
+    CHECK_FALSE(session.handshake()); // and stays refused
+    CHECK(session.handshake().error().message == a.error().message);
+    raw.read(); // the alert arrives
+    CHECK(raw.last_error() == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE);
+    return a.error();
+}
+
+CredentialsPtr optional_server(const TestPki& pki) {
+    CredentialsOptions options = pki.options("api");
+    options.client_auth = ClientAuth::optional;
+    return value_of(make_credentials(std::move(options)));
+}
+
+} // namespace
+
+TEST_CASE("bad leaves are refused by clients, by servers, and where none is required") {
+    const TestPki pki;
+    for (const Refused& bad : bad_leaves()) {
+        CAPTURE(bad.what);
+        LeafShape leaf = pki.shape("api");
+        bad.spoil(leaf);
+        const Chain chain = pki.chain(leaf);
+        const std::string start = "peer certificate: " + bad.reason;
+        // An RSA or P-384 key cannot sign for a server: it fails before it shows anything.
+        if (leaf.public_key_der.empty()) {
+            const Error by_client = refusal_by(pki.credentials("web"), Role::client, chain);
+            CHECK(by_client.message.substr(0, start.size()) == start);
+            CHECK(by_client.code == ErrorCode::unauthenticated);
+        }
+        for (const auto& server : {pki.credentials("web"), optional_server(pki)}) {
+            const Error by_server = refusal_by(server, Role::server, chain);
+            CHECK(by_server.message.substr(0, start.size()) == start);
+            CHECK(by_server.code == ErrorCode::unauthenticated);
+        }
+    }
+}
+
+TEST_CASE("a good leaf of the same making is accepted, also within the clocks' skew") {
+    const TestPki pki;
+    LeafShape early = pki.shape("api"), late = pki.shape("api");
+    early.not_before = now() + 4 * minute;
+    late.not_after = now() - 4 * minute;
+    for (const LeafShape& leaf : {pki.shape("api"), early, late})
+        for (const Role role : {Role::client, Role::server}) {
+            SessionPeer session(pki.credentials("web"), role);
+            RawPeer raw({.role = role == Role::client ? Role::server : Role::client,
+                         .chain = pki.chain(leaf)});
+            CHECK(shake(session, raw).a.value());
+            CHECK(session.session->peer()->identity == pki.service("api"));
+        }
+}
+
+TEST_CASE("each side's certificate must be for its role") {
+    const TestPki pki;
+    LeafShape for_clients = pki.shape("api"), for_servers = pki.shape("api");
+    for_clients.for_servers = false;
+    for_servers.for_clients = false;
+    CHECK(refusal_by(pki.credentials("web"), Role::client, pki.chain(for_clients)).message ==
+          "peer certificate: extended key usage: not for TLS servers");
+    CHECK(refusal_by(pki.credentials("web"), Role::server, pki.chain(for_servers)).message ==
+          "peer certificate: extended key usage: not for TLS clients");
+    CHECK(refusal_by(optional_server(pki), Role::server, pki.chain(for_servers)).message ==
+          "peer certificate: extended key usage: not for TLS clients");
+}
+
+TEST_CASE("a certificate of another authority is refused") {
+    const TestPki pki, other, elsewhere("other.local");
+    for (const Role role : {Role::client, Role::server}) {
+        CHECK(refusal_by(pki.credentials("web"), role, other.chain("api")).message ==
+              "peer certificate: signed by an unknown authority (it claims to be "
+              "spiffe://hawser.local/svc/api)");
+        CHECK(refusal_by(pki.credentials("web"), role, elsewhere.chain("api")).message ==
+              "peer certificate: signed by an unknown authority (it claims to be "
+              "spiffe://other.local/svc/api)");
+    }
+    CHECK(refusal_by(optional_server(pki), Role::server, other.chain("api"))
+              .message.starts_with("peer certificate: signed by an unknown authority"));
+    // Neither its root in its own chain nor our intermediate below its leaf helps it.
+    Chain with_root = other.chain("api");
+    with_root.ders.push_back(other.root);
+    Chain mixed = other.chain("api");
+    mixed.ders[1] = pki.intermediate;
+    for (const Chain& chain : {with_root, mixed})
+        CHECK(refusal_by(pki.credentials("web"), Role::server, chain)
+                  .message.starts_with("peer certificate: signed by an unknown authority"));
+}
+
+TEST_CASE("an authority that expired, and a chain that is too long, are refused") {
+    const TestPki old("hawser.local", now() - 366 * day);
+    const Error error = refusal_by(old.credentials("web"), Role::server, old.chain("api"));
+    CHECK(error.message.starts_with("peer certificate: its issuer expired on "));
+
+    const TestPki pki;
+    Chain chain = pki.chain("api");
+    while (chain.ders.size() < 5) chain.ders.push_back(pki.root);
+    CHECK(refusal_by(pki.credentials("web"), Role::server, chain).message ==
+          "peer certificate: a chain of 5 certificates, more than 4");
+    chain.ders.pop_back();
+    SessionPeer session(pki.credentials("web"), Role::server);
+    RawPeer raw({.chain = chain});
+    CHECK(shake(session, raw).a.value());
+}
+
+TEST_CASE("an authority's own certificate is no identity") {
+    const TestPki pki;
+    const Chain root{.ders = {pki.root}, .key_pem = pki.root_key};
+    const Chain intermediate{.ders = {pki.intermediate}, .key_pem = pki.intermediate_key};
+    for (const Chain& chain : {root, intermediate})
+        CHECK(refusal_by(pki.credentials("web"), Role::server, chain).message ==
+              "peer certificate: belongs to an authority (CA:TRUE)");
+}
+
+TEST_CASE("a leaf cannot act as an authority") {
+    const TestPki pki;
+    const Chain signer = pki.chain("evil");
+    LeafShape leaf = pki.shape("api");
+    TestPki forged = pki;
+    forged.intermediate_key = signer.key_pem;
+    Chain chain = forged.chain(leaf);
+    chain.ders = {chain.ders[0], signer.ders[0], pki.intermediate};
+    CHECK(refusal_by(pki.credentials("web"), Role::server, chain)
+              .message.starts_with("peer certificate: signed by an unknown authority"));
+}
+
+TEST_CASE("a client dials an identity and accepts no other") {
+    const TestPki pki;
+    SessionPeer client(pki.credentials("web"), Role::client, pki.service("db"));
+    SessionPeer server(pki.credentials("api"), Role::server);
+    const auto [a, b] = shake(client, server);
+    REQUIRE_FALSE(a);
+    CHECK(a.error().message ==
+          "peer certificate: of spiffe://hawser.local/svc/api, but "
+          "spiffe://hawser.local/svc/db was expected");
+    REQUIRE_FALSE(b);
+    CHECK(b.error().message == "the peer refused: access denied");
+}
+
+TEST_CASE("a refused client reads why") {
+    const TestPki pki, other;
+    SessionPeer client(value_of([&] {
+                           CredentialsOptions options = other.options("web");
+                           options.trust.roots = {pki.root};
+                           return make_credentials(std::move(options));
+                       }()),
+                       Role::client);
+    SessionPeer server(optional_server(pki), Role::server);
+    const auto [a, b] = shake(client, server);
+    CHECK(a.value()); // TLS 1.3: the client is done before the server has seen its certificate
+    CHECK_FALSE(b);
+    const auto read = client.read();
+    REQUIRE_FALSE(read);
+    CHECK(read.error().message == "the peer refused: certificate of an unknown authority");
+    CHECK(read.error().code == ErrorCode::unauthenticated);
+}
+
+TEST_CASE("a root's pin stands for the root") {
+    const TestPki pki, other;
+    const auto joining = [&pki](const std::string& pinned) {
+        CredentialsOptions options{.trust_domain = pki.trust_domain};
+        options.root_pin = sha256(as_bytes(pinned));
+        return value_of(make_credentials(std::move(options)));
+    };
+    Chain full = pki.chain("api");
+    full.ders.push_back(pki.root);
+    {
+        SessionPeer client(joining(pki.root), Role::client);
+        RawPeer server({.role = Role::server, .chain = full});
+        REQUIRE(shake(client, server).a.value());
+        CHECK(client.session->peer()->identity == pki.service("api"));
+        CHECK(client.session->peer()->chain_der.back() == pki.root);
+    }
+    CHECK(refusal_by(joining(other.root), Role::client, full).message ==
+          "peer certificate: its chain has no root that matches the pin");
+    CHECK(refusal_by(joining(pki.root), Role::client, pki.chain("api")).message ==
+          "peer certificate: its chain has no root that matches the pin");
+    // The root may be known to all; it must also have signed.
+    Chain impostor = other.chain("api");
+    impostor.ders.push_back(pki.root);
+    CHECK(refusal_by(joining(pki.root), Role::client, impostor)
+              .message.starts_with("peer certificate: signed by an unknown authority"));
+    for (const Refused& bad : bad_leaves()) {
+        CAPTURE(bad.what);
+        LeafShape leaf = pki.shape("api");
+        bad.spoil(leaf);
+        if (!leaf.public_key_der.empty()) continue;
+        Chain chain = pki.chain(leaf);
+        chain.ders.push_back(pki.root);
+        CHECK(refusal_by(joining(pki.root), Role::client, chain)
+                  .message.starts_with("peer certificate: " + bad.reason));
+    }
+}
+
+TEST_CASE("what is not TLS is called so") {
+    const TestPki pki;
+    for (const std::string_view text : {"GET / HTTP/1.1\r\n\r\n", "\x80\x2e\x01", "\x15\x03\x03"}) {
+        SessionPeer server(pki.credentials("api"), Role::server);
+        server.receive(text.substr(0, 1));
+        const auto result = server.handshake();
+        REQUIRE_FALSE(result);
+        CHECK(result.error().message == "not TLS: the peer sent plaintext");
+        CHECK(result.error().code == ErrorCode::invalid);
+        CHECK(server.take_output().empty());
+    }
+    SessionPeer client(pki.credentials("web"), Role::client);
+    REQUIRE_FALSE(client.handshake().value());
+    client.receive("HTTP/1.1 400 Bad Request\r\n");
+    CHECK(client.handshake().error().message == "not TLS: the peer sent plaintext");
+}
+
+TEST_CASE("an alert instead of a handshake is passed on") {
+    const TestPki pki;
+    SessionPeer client(pki.credentials("web"), Role::client);
+    REQUIRE_FALSE(client.handshake().value());
+    client.receive(std::string_view("\x15\x03\x03\x00\x02\x02\x46", 7));
+    CHECK(client.handshake().error().message == "the peer refused: protocol version");
+}
+
+TEST_CASE("a connection that ends during the handshake is called so") {
+    const TestPki pki;
+    for (const Role role : {Role::client, Role::server}) {
+        SessionPeer session(pki.credentials("web"), role);
+        REQUIRE_FALSE(session.handshake().value());
+        session.session->received_end();
+        CHECK(session.handshake().error().message ==
+              "the peer closed the connection during the TLS handshake");
+    }
+}
+
+TEST_CASE("a handshake survives no changed byte") {
+    const TestPki pki;
+    const CredentialsPtr web = pki.credentials("web"), api = pki.credentials("api");
+    SessionPeer sample(web, Role::client);
+    REQUIRE_FALSE(sample.handshake().value());
+    const std::size_t size = sample.take_output().size();
+    // The first record is plaintext: whatever changes in it, the two never both agree.
+    for (std::size_t at = 0; at < size; at += 3) {
+        CAPTURE(at);
+        SessionPeer client(web, Role::client), server(api, Role::server);
+        REQUIRE_FALSE(client.handshake().value());
+        std::string hello = client.take_output();
+        hello[at] = static_cast<char>(hello[at] ^ 0x41);
+        server.receive(hello);
+        const auto [a, b] = shake(client, server);
+        CHECK_FALSE((a.value_or(false) && b.value_or(false)));
+    }
+}
+
+TEST_CASE("garbage after a TLS first byte is refused, however long") {
+    const TestPki pki;
+    std::uint64_t seed = 1;
+    for (int round = 0; round < 200; ++round) {
+        SessionPeer server(pki.credentials("api"), Role::server);
+        std::string garbage = "\x16\x03\x03";
+        for (int i = 0; i < 5000; ++i)
+            garbage.push_back(static_cast<char>((seed = seed * 6364136223846793005 + 1) >> 56));
+        server.receive(garbage);
+        const auto result = server.handshake();
+        CHECK((!result || !*result));
+        server.session->received_end();
+        CHECK_FALSE(server.handshake());
+    }
+}
