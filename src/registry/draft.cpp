@@ -46,7 +46,7 @@ Result<void> Draft::put_service(model::Service service) {
     } else {
         if (count(model::Kind::service) >= limits::services) {
             return fail(ErrorCode::resource_exhausted,
-                        std::format("service \"{}\": the mesh has {} services, the most it may",
+                        std::format("service '{}': the mesh has {} services, the most it may",
                                     service.name, limits::services));
         }
         if (Result<void> allocated = allocate_vips(service, *domain); !allocated) return allocated;
@@ -66,7 +66,7 @@ Result<void> Draft::allocate_vips(model::Service& service, const model::TrustDom
     const auto vip6 = allocate_vip(domain.vip6, cursors_.next6, most_taken, taken);
     if (!vip4 || !vip6) {
         return fail(ErrorCode::resource_exhausted,
-                    std::format("service \"{}\": no address is left in {}", service.name,
+                    std::format("service '{}': no address is left in {}", service.name,
                                 (vip4 ? domain.vip6 : domain.vip4).to_string()));
     }
     service.vip4 = *vip4;

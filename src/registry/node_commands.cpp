@@ -3,6 +3,7 @@
 #include <format>
 #include <set>
 
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "model/validation.h"
 #include "registry/commands.h"
@@ -13,13 +14,13 @@ namespace {
 
 std::unexpected<Error> no_node(std::string_view name) {
     return fail(ErrorCode::not_found,
-                std::format("there is no node \"{}\": it never joined, or was deleted", name));
+                std::format("there is no node {}: it never joined, or was deleted", quote(name)));
 }
 
 Result<void> check_instances(const model::SyncNode& command, const model::Node& node) {
     if (command.instances.size() > limits::instances_per_node) {
         return fail(ErrorCode::resource_exhausted,
-                    std::format("node \"{}\" registers {} instances, the most is {}", node.name,
+                    std::format("node '{}' registers {} instances, the most is {}", node.name,
                                 command.instances.size(), limits::instances_per_node));
     }
     std::set<std::string> keys;
@@ -27,18 +28,18 @@ Result<void> check_instances(const model::SyncNode& command, const model::Node& 
         if (Result<void> checked = model::check(instance); !checked) return checked;
         if (instance.node != node.name) {
             return fail(ErrorCode::permission_denied,
-                        std::format("node \"{}\" registers instance \"{}\" of another node",
-                                    node.name, instance.key()));
+                        std::format("node '{}' registers instance '{}' of another node", node.name,
+                                    instance.key()));
         }
         if (!std::ranges::contains(node.allowed_services, instance.service)) {
             return fail(ErrorCode::permission_denied,
-                        std::format("node \"{}\" may not host service \"{}\": its join token does "
+                        std::format("node '{}' may not host service '{}': its join token does "
                                     "not name it",
                                     node.name, instance.service));
         }
         if (!keys.insert(instance.key()).second) {
             return fail(ErrorCode::invalid,
-                        std::format("instance \"{}\" is given twice", instance.key()));
+                        std::format("instance '{}' is given twice", instance.key()));
         }
     }
     return {};

@@ -38,7 +38,7 @@ struct Dispatch {
 
 std::unexpected<Error> contradiction(const model::Change& row, std::string_view why) {
     return fail(ErrorCode::corrupt,
-                std::format("registry row {} \"{}\" {}", model::to_string(row.kind), row.key, why));
+                std::format("registry row {} '{}' {}", model::to_string(row.kind), row.key, why));
 }
 
 Result<void> check_row(const model::Change& row, const Tables& tables, std::uint64_t index) {

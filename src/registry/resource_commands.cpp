@@ -3,6 +3,7 @@
 #include <format>
 #include <set>
 
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "model/validation.h"
 #include "registry/commands.h"
@@ -18,7 +19,7 @@ Result<void> check_all(const std::vector<T>& resources, std::string_view what) {
         if (Result<void> checked = model::check(resource); !checked) return checked;
         if (!names.insert(resource.name).second) {
             return fail(ErrorCode::invalid,
-                        std::format("{} \"{}\" is given twice", what, resource.name));
+                        std::format("{} '{}' is given twice", what, resource.name));
         }
     }
     return {};
@@ -41,19 +42,18 @@ std::string name_nodes(const std::vector<const model::Instance*>& instances) {
 
 std::unexpected<Error> not_found(model::Kind kind, std::string_view name) {
     return fail(ErrorCode::not_found,
-                std::format("there is no {} \"{}\"", model::to_string(kind), name));
+                std::format("there is no {} {}", model::to_string(kind), quote(name)));
 }
 
 Result<void> delete_service(const std::string& name, Draft& draft) {
     if (draft.get<model::Service>(name) == nullptr) return not_found(model::Kind::service, name);
     const auto instances = draft.before().instances_of_service(name);
     if (!instances.empty()) {
-        return fail(
-            ErrorCode::failed_precondition,
-            std::format("service \"{}\" still has {} instance{} on {}; remove it from their "
-                        "agents' configuration, or delete the nodes",
-                        name, instances.size(), instances.size() == 1 ? "" : "s",
-                        name_nodes(instances)));
+        return fail(ErrorCode::failed_precondition,
+                    std::format("service '{}' still has {} instance{} on {}; remove it from their "
+                                "agents' configuration, or delete the nodes",
+                                name, instances.size(), instances.size() == 1 ? "" : "s",
+                                name_nodes(instances)));
     }
     draft.erase(model::Kind::service, name);
     return {};

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <format>
 
+#include "base/bytes.h"
 #include "base/limits.h"
 #include "model/validation.h"
 #include "registry/commands.h"
@@ -23,22 +24,22 @@ void forget_old_tokens(WallTime now, Draft& draft) {
 Result<void> check_usable(const model::JoinToken* token, const model::JoinNode& command) {
     if (token == nullptr) {
         return fail(ErrorCode::unauthenticated,
-                    std::format("join token \"{}\" is not known: never created, or revoked",
-                                command.token_id));
+                    std::format("join token {} is not known: never created, or revoked",
+                                quote(command.token_id)));
     }
     if (token->node != command.node) {
         return fail(ErrorCode::permission_denied,
-                    std::format("join token \"{}\" is for node \"{}\", not for \"{}\"", token->id,
-                                token->node, command.node));
+                    std::format("join token '{}' is for node '{}', not for {}", token->id,
+                                token->node, quote(command.node)));
     }
     if (token->used_at != 0) {
         return fail(ErrorCode::failed_precondition,
-                    std::format("join token \"{}\" was used already, at {}", token->id,
+                    std::format("join token '{}' was used already, at {}", token->id,
                                 format_time(token->used_at)));
     }
     if (command.now >= token->expires_at) {
         return fail(ErrorCode::unauthenticated,
-                    std::format("join token \"{}\" expired at {}", token->id,
+                    std::format("join token '{}' expired at {}", token->id,
                                 format_time(token->expires_at)));
     }
     return {};
@@ -65,7 +66,7 @@ Result<void> carry_out(const model::CreateJoinToken& command, WallTime now, Draf
     }
     if (draft.get<model::JoinToken>(command.token.id) != nullptr) {
         return fail(ErrorCode::already_exists,
-                    std::format("there is a join token \"{}\" already", command.token.id));
+                    std::format("there is a join token '{}' already", command.token.id));
     }
     forget_old_tokens(now, draft);
     if (draft.count(model::Kind::join_token) >= limits::join_tokens) {
@@ -79,7 +80,8 @@ Result<void> carry_out(const model::CreateJoinToken& command, WallTime now, Draf
 
 Result<void> carry_out(const model::RevokeJoinToken& command, Draft& draft) {
     if (draft.get<model::JoinToken>(command.id) == nullptr) {
-        return fail(ErrorCode::not_found, std::format("there is no join token \"{}\"", command.id));
+        return fail(ErrorCode::not_found,
+                    std::format("there is no join token {}", quote(command.id)));
     }
     draft.erase(model::Kind::join_token, command.id);
     return {};

@@ -9,7 +9,7 @@ namespace hawser::registry {
 Result<void> carry_out(const model::InitTrust& command, Draft& draft) {
     if (const model::TrustDomain* existing = draft.before().trust()) {
         return fail(ErrorCode::already_exists,
-                    std::format("this mesh already has the trust domain \"{}\"", existing->name));
+                    std::format("this mesh already has the trust domain '{}'", existing->name));
     }
     if (Result<void> checked = model::check(command.domain); !checked) return checked;
     if (Result<void> checked = model::check(command.first_operator); !checked) return checked;

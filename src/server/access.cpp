@@ -119,7 +119,7 @@ Result<const model::Node*> identify_node(const rpc::Caller& caller,
     const auto* node = tables.get<model::Node>(caller.identity->name);
     if (node == nullptr) {
         return fail(ErrorCode::permission_denied,
-                    std::format("node \"{}\" was deleted; join it again", caller.identity->name));
+                    std::format("node '{}' was deleted; join it again", caller.identity->name));
     }
     return node;
 }

@@ -102,7 +102,7 @@ io::Task<void> AgentSession::register_node(v1::SyncNode message) {
     if (!command) co_return refuse(command.error());
     if (command->node != stream_.node) {
         co_return refuse({.code = ErrorCode::permission_denied,
-                          .message = std::format("the certificate is node \"{}\"'s, not \"{}\"'s",
+                          .message = std::format("the certificate is node '{}''s, not '{}''s",
                                                  stream_.node, printable(command->node, 64))});
     }
     stream_.registering = true;

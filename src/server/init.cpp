@@ -65,8 +65,8 @@ io::Task<Result<InitResult>> make_domain(RaftNode& raft, const config::ServerCon
     }
     if (const model::TrustDomain* existing = raft.registry().tables().trust()) {
         co_return fail(ErrorCode::already_exists,
-                       config.data_dir + " already holds the trust domain \"" + existing->name +
-                           "\"; a second init would cut off everything that trusts it");
+                       config.data_dir + " already holds the trust domain '" + existing->name +
+                           "'; a second init would cut off everything that trusts it");
     }
     const WallTime now = io::wall_now();
     Result<ca::NewAuthority> authority = ca::create_authority(config.trust_domain, now);

@@ -93,7 +93,7 @@ Result<std::string> Api::sign_for_node(const rpc::Caller& caller,
     if (!request.service().empty()) {
         if (!std::ranges::contains((*node)->allowed_services, request.service())) {
             return fail(ErrorCode::permission_denied,
-                        std::format("node \"{}\" may not speak for service \"{}\": its join token "
+                        std::format("node '{}' may not speak for service '{}': its join token "
                                     "does not name it",
                                     (*node)->name, printable(request.service(), 64)));
         }

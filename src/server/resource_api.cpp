@@ -69,7 +69,7 @@ Api::Answer<v1::GetResponse> Api::get(Actor, v1::GetRequest request) {
         const auto row = table.find(request.name());
         if (row == table.end()) {
             co_return fail(ErrorCode::not_found,
-                           std::format("there is no {} \"{}\"", model::to_string(*kind),
+                           std::format("there is no {} '{}'", model::to_string(*kind),
                                        printable(request.name(), 64)));
         }
         *response.add_rows() = model::to_proto(as_change(*kind, row->first, row->second));

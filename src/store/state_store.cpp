@@ -41,15 +41,14 @@ Result<model::Change> decode_row(const Statement& row, const std::string& file) 
                          .value = nullptr};
     const std::string_view value = row.bytes(3);
     if (checksum_of(change.kind, change.key, change.index, value) != row.integer(4)) {
-        return fail(ErrorCode::corrupt,
-                    std::format("{}: the row {} \"{}\" fails its checksum", file,
-                                model::to_string(change.kind), change.key));
+        return fail(ErrorCode::corrupt, std::format("{}: the row {} '{}' fails its checksum", file,
+                                                    model::to_string(change.kind), change.key));
     }
     Result<model::Resource> resource = model::decode(change.kind, value);
     if (!resource) {
         return fail(
             std::move(resource.error()),
-            std::format("{}: the row {} \"{}\"", file, model::to_string(change.kind), change.key));
+            std::format("{}: the row {} '{}'", file, model::to_string(change.kind), change.key));
     }
     change.value = std::make_shared<const model::Resource>(std::move(*resource));
     return change;
