@@ -18,4 +18,9 @@ namespace hawser::model {
 [[nodiscard]] Result<void> check(const OperatorToken& token);
 [[nodiscard]] Result<void> check(const TrustDomain& domain);
 
+// The parts of resources that configuration files hold too.
+[[nodiscard]] Result<void> check_label(std::string_view key, std::string_view value);
+[[nodiscard]] Result<void> check_zone(std::string_view zone); // "eu-west-1/a"; empty is none
+[[nodiscard]] Result<void> check_vip_range(const Cidr& range, bool v4);
+
 } // namespace hawser::model

@@ -1,0 +1,95 @@
+#include "config/server_config.h"
+
+#include "base/bytes.h"
+#include "config/config_file.h"
+#include "config/file_kinds.h"
+#include "model/identity.h"
+#include "model/validation.h"
+
+namespace hawser::config {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t most_advertised = 16;
+
+ServerConfig with_defaults() {
+    ServerConfig config;
+    config.listen = {.address = IpAddress::v4(0), .port = 7443};
+    config.vip4 = {.base = IpAddress::v4(0xf0000000), .length = 8};
+    config.vip6 = *Cidr::parse("fd68:6177::/64");
+    return config;
+}
+
+void read_vip_range(Table& file, std::string_view key, Cidr& range, bool v4) {
+    file.prefix(key, range);
+    if (const Result<void> checked = model::check_vip_range(range, v4); !checked) {
+        file.problem(file.place_of(key), quote(key) + ": " + checked.error().message);
+    }
+}
+
+void read_server(Table& file, ServerConfig& config) {
+    file.text("node", config.node,
+              [](const std::string& name) { return model::check_name(name, "node name"); });
+    file.text("data_dir", config.data_dir, check_path);
+    file.text("socket", config.socket, check_socket_path);
+    file.endpoint("listen", config.listen);
+    file.endpoints("advertise", config.advertise, most_advertised);
+    for (const Endpoint& endpoint : config.advertise) {
+        if (!is_dialable(endpoint)) {
+            file.problem("advertise",
+                         "holds " + quote(endpoint.to_string()) + ", which cannot be dialled");
+        }
+    }
+    file.text("trust_domain", config.trust_domain,
+              [](const std::string& name) { return model::check_trust_domain(name); });
+    file.text("dns_domain", config.dns_domain, [](const std::string& name) -> Result<void> {
+        if (model::check_trust_domain(name)) return {};
+        return fail(ErrorCode::invalid, quote(name) + " is not a DNS domain");
+    });
+    read_vip_range(file, "vip4", config.vip4, true);
+    read_vip_range(file, "vip6", config.vip6, false);
+    file.duration("certificate_lifetime", config.certificate_lifetime, 10s, 30 * 24h);
+    file.duration("session_timeout", config.session_timeout, 3s, 5min);
+    read_log(file, config.log_level, config.log_format);
+}
+
+} // namespace
+
+std::vector<std::string_view> server_keys() {
+    const Value empty;
+    Problems ignored;
+    Table file(empty, ignored);
+    ServerConfig config = with_defaults();
+    read_server(file, config);
+    return file.known();
+}
+
+Result<ServerConfig> parse_server_config(const std::string& text, const std::string& name) {
+    ParsedToml parsed = parse_toml(text);
+    Problems problems;
+    ServerConfig config = with_defaults();
+    problems.add(std::move(parsed.problems));
+    if (problems.empty()) {
+        Table file(parsed.root, problems);
+        read_server(file, config);
+        file.finish();
+    }
+    if (!problems.empty()) return fail(problems.to_error(name));
+    return config;
+}
+
+Result<ServerConfig> load_server_config(const std::string& path) {
+    const Result<std::string> text = read_config_file(path);
+    if (!text) return fail(text.error());
+    Result<ServerConfig> config = parse_server_config(*text, path);
+    if (config && config->node.empty()) {
+        const Result<std::string> node = default_node_name();
+        if (!node) return fail(node.error(), path);
+        config->node = *node;
+    }
+    return config;
+}
+
+} // namespace hawser::config
