@@ -235,6 +235,7 @@ bool H2Session::add_header(std::string_view name, std::string_view value) {
 }
 
 void H2Session::request_received(StreamId id) {
+    ++streams_begun_;
     streams_.insert(id); // before the call: the handler may respond from inside it
     budget_.earn(tokens_per_stream);
     StreamHandler* handler =

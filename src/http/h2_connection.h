@@ -84,6 +84,8 @@ struct H2Options {
     bool extended_connect = false;
     // Keep-alive: a PING after this long without anything received; none: never.
     std::optional<std::chrono::milliseconds> ping_interval;
+    // Goes away politely when it had no stream for so long (up to twice that).
+    std::optional<std::chrono::milliseconds> idle_timeout;
     std::chrono::milliseconds ping_timeout = limits::tunnel_ping_timeout;
     std::chrono::milliseconds handshake_timeout = limits::handshake_timeout;
 };

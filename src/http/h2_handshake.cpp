@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <asio/as_tuple.hpp>
 #include <asio/post.hpp>
+#include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 #include <cstring>
 #include <utility>
@@ -49,6 +50,9 @@ io::Task<Result<void>> H2Transport::handshake(std::shared_ptr<H2Transport> self)
         done = fail(ErrorCode::deadline_exceeded, "the handshake timed out");
     }
     self->timer_.cancel();
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
+    if (cancellation.cancelled() != asio::cancellation_type::none)
+        done = fail(ErrorCode::cancelled, "the handshake was cancelled");
     if (!done) self->end(done);
     co_return done;
 }

@@ -85,6 +85,8 @@ void H2Transport::plan_tick() {
     if (options_.ping_interval && phase_ == Phase::running)
         at = std::min(at, pinging() ? ping_sent_ + options_.ping_timeout
                                     : last_received_ + *options_.ping_interval);
+    if (options_.idle_timeout && phase_ == Phase::running && !session_.closing())
+        at = std::min(at, idle_since_ + *options_.idle_timeout);
     if (ended_ || at >= tick_at_) return;
     tick_at_ = at;
     timer_.expires_at(at);
@@ -107,6 +109,16 @@ void H2Transport::on_tick() {
         session_.finish_goaway();
     }
     if (options_.ping_interval && phase_ == Phase::running) keep_alive(now);
+    if (options_.idle_timeout && phase_ == Phase::running) close_idle(now);
+}
+
+// Looks only now and then: a stream that came and went meanwhile shows in the count.
+void H2Transport::close_idle(Clock::time_point now) {
+    const bool used = session_.open_streams() > 0 || session_.streams_begun() != idle_streams_;
+    if (!used && now - idle_since_ >= *options_.idle_timeout) return goaway();
+    if (!used) return;
+    idle_since_ = now;
+    idle_streams_ = session_.streams_begun();
 }
 
 void H2Transport::keep_alive(Clock::time_point now) {

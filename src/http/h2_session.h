@@ -66,6 +66,7 @@ class H2Session {
     [[nodiscard]] Result<StreamId> open(const Headers& headers, StreamHandler* handler, bool end);
     [[nodiscard]] bool can_open() const;
     [[nodiscard]] std::size_t open_streams() const { return streams_.size(); }
+    [[nodiscard]] std::uint64_t streams_begun() const { return streams_begun_; }
     void respond(StreamId id, const Headers& headers, bool end);
     [[nodiscard]] std::size_t writable_bytes(StreamId id) const;
     std::size_t write(StreamId id, ByteView data);
@@ -147,6 +148,7 @@ class H2Session {
     Outlet& outlet_;
     std::unique_ptr<nghttp2_session, SessionDeleter> session_;
     StreamTable<Stream> streams_;
+    std::uint64_t streams_begun_ = 0;
 
     Headers incoming_; // of the header block being received; blocks never interleave
     std::size_t incoming_bytes_ = 0;

@@ -71,6 +71,7 @@ Result<StreamId> H2Session::open(const Headers& headers, StreamHandler* handler,
     const StreamId id = nghttp2_submit_request2(session_.get(), nullptr, values.data(),
                                                 values.size(), end ? nullptr : &provider, nullptr);
     if (id < 0) return fail(ErrorCode::unavailable, nghttp2_strerror(id));
+    ++streams_begun_;
     Stream& stream = streams_.insert(id);
     stream.handler = handler;
     stream.responding = true;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <asio/as_tuple.hpp>
 #include <asio/post.hpp>
+#include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
@@ -56,14 +57,17 @@ H2Transport::H2Transport(io::Socket socket, std::unique_ptr<tls::Session> tls,
 
 io::Task<Result<void>> H2Transport::run(std::shared_ptr<H2Transport> self) {
     self->start();
+    const auto cancellation = co_await asio::this_coro::cancellation_state;
     while (!self->told_) {
         if (self->ended_ && self->turns_ == 0) {
             self->tell_end();
             break;
         }
-        self->ended_wait_.expires_at(Clock::time_point::max());
-        (void)co_await self->ended_wait_.async_wait(as_result);
-        if (self->told_ || self->ended_) continue;
+        if (cancellation.cancelled() == asio::cancellation_type::none) {
+            self->ended_wait_.expires_at(Clock::time_point::max());
+            (void)co_await self->ended_wait_.async_wait(as_result);
+            if (self->told_ || self->ended_) continue;
+        }
         const Turn turn(*self);
         self->end(fail(ErrorCode::cancelled, "the connection was cancelled"));
     }
@@ -80,7 +84,7 @@ void H2Transport::start() {
 void H2Transport::begin() {
     if (ended_) return;
     const Turn turn(*this);
-    last_received_ = coarse_now();
+    last_received_ = idle_since_ = coarse_now();
     feed(as_bytes(std::exchange(early_, {})));
     if (tls_ != nullptr) decrypt();
     output_wanted_ = true;

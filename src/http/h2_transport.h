@@ -102,6 +102,7 @@ class H2Transport final : public std::enable_shared_from_this<H2Transport>, H2Se
     void plan_tick();
     void on_tick();
     void keep_alive(Clock::time_point now);
+    void close_idle(Clock::time_point now);
     [[nodiscard]] bool pinging() const { return ping_sent_ != Clock::time_point{}; }
     // A few milliseconds late, for a tenth of the price: read once per arrival.
     [[nodiscard]] static Clock::time_point coarse_now();
@@ -137,6 +138,8 @@ class H2Transport final : public std::enable_shared_from_this<H2Transport>, H2Se
     Clock::time_point last_received_{};
     Clock::time_point ping_sent_{};     // unset: none outstanding
     Clock::time_point blocked_since_{}; // valid while write_pending_
+    Clock::time_point idle_since_{};    // the last look that found a stream
+    std::uint64_t idle_streams_ = 0;
     Clock::time_point tick_at_ = Clock::time_point::max();
     Clock::time_point deadline_ = Clock::time_point::max(); // for goaway's answer, or the linger
 };
