@@ -87,7 +87,7 @@ void add_checked(std::vector<T>& to, T resource, Table& table, Problems& problem
                  std::set<std::string>& names, std::string_view kind) {
     table.finish();
     if (!resource.name.empty() && !names.insert(resource.name).second) {
-        problems.add(table.place_of("name"),
+        problems.add(table.place(),
                      std::format("{} {} is there twice", kind, quote(resource.name)));
     } else if (const Result<void> checked = model::check(resource); !checked && problems.empty()) {
         problems.add(table.place(), checked.error().message);

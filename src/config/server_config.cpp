@@ -22,6 +22,15 @@ ServerConfig with_defaults() {
     return config;
 }
 
+TextRule domain_rule(std::string key) {
+    return [key = std::move(key)](const std::string& name) -> Result<void> {
+        if (model::check_trust_domain(name)) return {};
+        return fail(ErrorCode::invalid,
+                    quote(key) + ": " + quote(name) +
+                        " is not a domain name (labels of a-z, 0-9 and '-', joined by dots)");
+    };
+}
+
 void read_vip_range(Table& file, std::string_view key, Cidr& range, bool v4) {
     file.prefix(key, range);
     if (const Result<void> checked = model::check_vip_range(range, v4); !checked) {
@@ -42,12 +51,8 @@ void read_server(Table& file, ServerConfig& config) {
                          "holds " + quote(endpoint.to_string()) + ", which cannot be dialled");
         }
     }
-    file.text("trust_domain", config.trust_domain,
-              [](const std::string& name) { return model::check_trust_domain(name); });
-    file.text("dns_domain", config.dns_domain, [](const std::string& name) -> Result<void> {
-        if (model::check_trust_domain(name)) return {};
-        return fail(ErrorCode::invalid, quote(name) + " is not a DNS domain");
-    });
+    file.text("trust_domain", config.trust_domain, domain_rule("trust_domain"));
+    file.text("dns_domain", config.dns_domain, domain_rule("dns_domain"));
     read_vip_range(file, "vip4", config.vip4, true);
     read_vip_range(file, "vip6", config.vip6, false);
     file.duration("certificate_lifetime", config.certificate_lifetime, 10s, 30 * 24h);

@@ -253,9 +253,12 @@ TEST_CASE("the server's keys") {
             {"advertise = [\"0.0.0.0:7443\"]\n",
              "f:1:13: 'advertise' holds '0.0.0.0:7443', which cannot be dialled"},
             {"trust_domain = \"Prod\"\n",
-             "f:1:16: trust domain 'Prod' is not a domain name (labels of a-z, 0-9 and '-', joined "
+             "f:1:16: 'trust_domain': 'Prod' is not a domain name (labels of a-z, 0-9 and '-', "
+             "joined "
              "by dots)"},
-            {"dns_domain = \"a..b\"\n", "f:1:14: 'a..b' is not a DNS domain"},
+            {"dns_domain = \"a..b\"\n",
+             "f:1:14: 'dns_domain': 'a..b' is not a domain name (labels of a-z, 0-9 and '-', "
+             "joined by dots)"},
             {"vip4 = \"240.0.0.1/8\"\n",
              "f:1:8: 'vip4': '240.0.0.1/8' has host bits set; did you mean '240.0.0.0/8'?"},
             {"vip4 = \"240.0.0.0\"\n",
@@ -284,7 +287,7 @@ TEST_CASE("resources") {
         {
             {"[[servce]]\n", "f:1:3: unknown key 'servce'; did you mean 'service'?"},
             {"[[service]]\n", "f:1:1: 'name' is missing"},
-            {resource("") + resource(""), "f:5:8: service 'api' is there twice"},
+            {resource("") + resource(""), "f:3:1: service 'api' is there twice"},
             {resource("protocol = \"htpp\""),
              "f:3:12: 'protocol' must be one of \"tcp\", \"http\", \"grpc\", not 'htpp'; did you "
              "mean 'http'?"},
@@ -343,7 +346,7 @@ TEST_CASE("resources") {
              "f:6:1: 'methods' is not supported by this version"},
             {policy("+", "paths = [\"/\"]"), "f:6:1: 'paths' is not supported by this version"},
             {policy("+", "form = [\"web\"]"), "f:6:1: unknown key 'form'; did you mean 'from'?"},
-            {policy("", "") + policy("", ""), "f:7:8: policy 'p' is there twice"},
+            {policy("", "") + policy("", ""), "f:6:1: policy 'p' is there twice"},
         },
         parse_resources);
 }
