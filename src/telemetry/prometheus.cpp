@@ -18,8 +18,13 @@ void append_number(std::string& text, double value) {
         text += value > 0 ? "+Inf" : "-Inf";
         return;
     }
-    char buffer[32];
-    const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
+    // 0.0005 rather than 5e-04, as long as that stays short.
+    const double size = std::abs(value);
+    const bool plain = size == 0 || (size >= 1e-6 && size < 1e15);
+    char buffer[64];
+    const auto [end, error] =
+        std::to_chars(buffer, buffer + sizeof buffer, value,
+                      plain ? std::chars_format::fixed : std::chars_format::scientific);
     text.append(buffer, end);
 }
 
