@@ -1,7 +1,6 @@
 #include "rpc/client.h"
 
 #include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <utility>
 
 #include "io/socket.h"
@@ -61,14 +60,6 @@ class ClientChannel final : public Channel {
     bool answered_ = false;
 };
 
-// The connection's own task: it owns what it runs, and ends when the connection does.
-io::Task<void> run_connection(std::shared_ptr<void> owner, http::H2Connection& connection,
-                              bool& broken) {
-    (void)co_await connection.run();
-    broken = true;
-    owner.reset();
-}
-
 http::Headers request_headers(std::string path, const std::string& bearer,
                               std::optional<std::chrono::milliseconds> timeout) {
     http::Headers headers{{":method", "POST"},        {":scheme", "https"},
@@ -123,9 +114,9 @@ io::Task<Result<std::shared_ptr<Client::Impl>>> Client::connect(
                                                             client_options(timeout), nullptr);
     if (auto done = co_await impl->connection->handshake(); !done)
         co_return fail(std::move(done.error()));
-    http::H2Connection& connection = *impl->connection;
-    asio::co_spawn(connection.executor(), run_connection(impl, connection, impl->broken),
-                   asio::detached);
+    // The connection's task keeps what it runs, and ends when the connection does.
+    asio::co_spawn(impl->connection->executor(), impl->connection->run(),
+                   [impl](const std::exception_ptr&, const Result<void>&) { impl->broken = true; });
     co_return impl;
 }
 
