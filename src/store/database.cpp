@@ -13,6 +13,12 @@ namespace hawser::store {
 
 namespace {
 
+// The disk is full, or the user's quota or the process's file size limit is reached: all of them
+// pass when somebody makes room.
+bool out_of_room(int system_error) {
+    return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG;
+}
+
 // What kind of trouble it is. The device's own word (errno) tells a full disk from a broken one.
 ErrorCode code_of(int result, int system_error) {
     switch (result & 0xff) {
@@ -25,8 +31,7 @@ ErrorCode code_of(int result, int system_error) {
         case SQLITE_READONLY:
         case SQLITE_CANTOPEN: return ErrorCode::permission_denied;
         case SQLITE_IOERR:
-            return system_error == ENOSPC || system_error == EDQUOT ? ErrorCode::resource_exhausted
-                                                                    : ErrorCode::internal;
+            return out_of_room(system_error) ? ErrorCode::resource_exhausted : ErrorCode::internal;
         default: return ErrorCode::internal;
     }
 }

@@ -1,0 +1,152 @@
+// Who may do what.
+#include "server/access.h"
+
+#include <doctest/doctest.h>
+
+#include "ca/tokens.h"
+
+namespace hawser::server::test {
+
+namespace {
+
+constexpr std::string_view group_file =
+    "root:x:0:\nhawserx:x:40:eve\nhawser:x:41:ann,bob\nother:x:42:eve\n";
+constexpr std::string_view passwd_file =
+    "root:x:0:0::/root:/bin/sh\nann:x:1001:100::/:\nbob:x:1002:100::/:\neve:x:1003:100::/:\n"
+    "broken\nnobody:x:not-a-number:1::/:\n";
+
+template <typename T>
+void put(registry::Tables& tables, T resource) {
+    model::Resource value(std::move(resource));
+    tables.carry_out({.kind = model::kind_of(value),
+                      .key = model::key_of(value),
+                      .index = 1,
+                      .value = std::make_shared<const model::Resource>(value)});
+}
+
+rpc::Caller local(uid_t uid, gid_t gid) {
+    rpc::Caller caller;
+    caller.local = io::PeerCredentials{.pid = 1, .uid = uid, .gid = gid};
+    return caller;
+}
+
+rpc::Caller with_certificate(const std::string& uri) {
+    rpc::Caller caller;
+    caller.identity = *model::Identity::parse(uri);
+    return caller;
+}
+
+} // namespace
+
+TEST_CASE("the group's members are found in the files") {
+    const LocalAdmins admins = parse_local_admins(group_file, passwd_file, 7);
+    CHECK(admins.own_uid == 7);
+    CHECK(admins.group_known);
+    CHECK(admins.group == 41);
+    CHECK(admins.members == std::set<uid_t>{1001, 1002});
+}
+
+TEST_CASE("files without the group, or with nonsense, admit nobody") {
+    for (const std::string_view text :
+         {std::string_view(""), std::string_view("hawser"), std::string_view("hawser:x:abc:ann"),
+          std::string_view("hawser:x::ann"), std::string_view(":::\n::::")}) {
+        CHECK_FALSE(parse_local_admins(text, passwd_file, 7).group_known);
+    }
+    CHECK(parse_local_admins("hawser:x:41:", passwd_file, 7).members.empty());
+    CHECK(parse_local_admins(group_file, "", 7).members.empty());
+}
+
+TEST_CASE("on the admin socket: root, the server's own user, the group") {
+    const registry::Tables tables;
+    const LocalAdmins admins = parse_local_admins(group_file, passwd_file, 7);
+    const auto role = [&](uid_t uid, gid_t gid) -> std::optional<model::Role> {
+        const Result<Actor> actor = identify_operator(local(uid, gid), tables, admins);
+        if (!actor) {
+            CHECK(actor.error().code == ErrorCode::permission_denied);
+            return std::nullopt;
+        }
+        CHECK(actor->name == "uid:" + std::to_string(uid));
+        return actor->role;
+    };
+    CHECK(role(0, 0) == model::Role::admin);
+    CHECK(role(7, 9) == model::Role::admin);
+    CHECK(role(5000, 41) == model::Role::admin);
+    CHECK(role(1001, 100) == model::Role::admin);
+    CHECK_FALSE(role(1003, 100).has_value());
+    CHECK_FALSE(role(5000, 100).has_value());
+    // Without the group its number means nothing: 0 is not everybody's group.
+    const Result<Actor> actor =
+        identify_operator(local(5000, 0), tables, parse_local_admins("", passwd_file, 7));
+    CHECK_FALSE(actor.has_value());
+}
+
+TEST_CASE("an operator token is good with its own secret only") {
+    registry::Tables tables;
+    const ca::OperatorTokenText token{.id = ca::new_token_id(), .secret = ca::new_token_secret()};
+    put(tables, model::OperatorToken{.id = token.id,
+                                     .secret_hash = ca::hash_secret(token.secret),
+                                     .role = model::Role::reader,
+                                     .created_at = 1});
+    const auto identify = [&](const std::string& bearer) {
+        rpc::Caller caller;
+        caller.bearer = bearer;
+        return identify_operator(caller, tables, {});
+    };
+    const Result<Actor> actor = identify(token.to_text());
+    REQUIRE(actor.has_value());
+    CHECK(actor->name == "operator:" + token.id);
+    CHECK(actor->role == model::Role::reader);
+
+    ca::OperatorTokenText other = token;
+    other.secret = ca::new_token_secret();
+    const Result<Actor> wrong_secret = identify(other.to_text());
+    other = token;
+    other.id = ca::new_token_id();
+    const Result<Actor> wrong_id = identify(other.to_text());
+    REQUIRE_FALSE(wrong_secret.has_value());
+    REQUIRE_FALSE(wrong_id.has_value());
+    // Which of the two was wrong is not told.
+    CHECK(wrong_secret.error().message == wrong_id.error().message);
+    CHECK(wrong_secret.error().code == ErrorCode::unauthenticated);
+    CHECK(identify("").error().code == ErrorCode::unauthenticated);
+    CHECK(identify("nonsense").error().code == ErrorCode::unauthenticated);
+}
+
+TEST_CASE("a certificate is no operator's") {
+    const registry::Tables tables;
+    CHECK(identify_operator(with_certificate("spiffe://hawser.local/node/web-1"), tables, {})
+              .error()
+              .code == ErrorCode::unauthenticated);
+}
+
+TEST_CASE("roles include the lesser ones") {
+    using model::Role;
+    CHECK(require_role({.name = "x", .role = Role::admin}, Role::operator_).has_value());
+    CHECK(require_role({.name = "x", .role = Role::operator_}, Role::operator_).has_value());
+    CHECK(require_role({.name = "x", .role = Role::reader}, Role::reader).has_value());
+    const Result<void> refused = require_role({.name = "x", .role = Role::reader}, Role::operator_);
+    CHECK(refused.error().code == ErrorCode::permission_denied);
+    CHECK(refused.error().message == "x has the role reader; this needs operator");
+}
+
+TEST_CASE("a node is known by its certificate, and only while it exists") {
+    registry::Tables tables;
+    put(tables, model::TrustDomain{});
+    model::Node node;
+    node.name = "web-1";
+    put(tables, node);
+    const auto code = [&](const rpc::Caller& caller) -> std::optional<ErrorCode> {
+        const Result<const model::Node*> found = identify_node(caller, tables);
+        if (found) return std::nullopt;
+        return found.error().code;
+    };
+    CHECK_FALSE(code(with_certificate("spiffe://hawser.local/node/web-1")).has_value());
+    CHECK(code(rpc::Caller{}) == ErrorCode::unauthenticated);
+    for (const std::string_view uri :
+         {"spiffe://hawser.local/node/web-2", "spiffe://hawser.local/svc/web-1",
+          "spiffe://hawser.local/server/web-1", "spiffe://other.local/node/web-1"}) {
+        CHECK(code(with_certificate(std::string(uri))) == ErrorCode::permission_denied);
+    }
+}
+
+} // namespace hawser::server::test
