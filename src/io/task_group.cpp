@@ -91,4 +91,8 @@ Task<void> TaskGroup::join() {
     }
 }
 
+void spawn_self_owned(Executor executor, Task<void> task) {
+    asio::co_spawn(executor, on_a_later_turn(executor, std::move(task)), check_end);
+}
+
 } // namespace hawser::io

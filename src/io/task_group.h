@@ -37,4 +37,8 @@ class TaskGroup {
     std::shared_ptr<State> state_;
 };
 
+// Starts a task that keeps all it uses and that something else ends (closing its connection):
+// nobody joins it. Everything else belongs in a group.
+void spawn_self_owned(Executor executor, Task<void> task);
+
 } // namespace hawser::io

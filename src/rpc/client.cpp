@@ -1,9 +1,9 @@
 #include "rpc/client.h"
 
-#include <asio/co_spawn.hpp>
 #include <utility>
 
 #include "io/socket.h"
+#include "io/task_group.h"
 #include "rpc/channel.h"
 
 namespace hawser::rpc {
@@ -107,6 +107,12 @@ Client::~Client() {
     impl_->connection->abort();
 }
 
+// The connection's task keeps what it runs, and ends when the connection does.
+io::Task<void> Client::run(std::shared_ptr<Impl> impl) {
+    (void)co_await impl->connection->run();
+    impl->broken = true;
+}
+
 io::Task<Result<std::shared_ptr<Client::Impl>>> Client::connect(
     io::Socket socket, std::unique_ptr<tls::Session> session, std::chrono::milliseconds timeout) {
     auto impl = std::make_shared<Impl>();
@@ -114,9 +120,7 @@ io::Task<Result<std::shared_ptr<Client::Impl>>> Client::connect(
                                                             client_options(timeout), nullptr);
     if (auto done = co_await impl->connection->handshake(); !done)
         co_return fail(std::move(done.error()));
-    // The connection's task keeps what it runs, and ends when the connection does.
-    asio::co_spawn(impl->connection->executor(), impl->connection->run(),
-                   [impl](const std::exception_ptr&, const Result<void>&) { impl->broken = true; });
+    io::spawn_self_owned(impl->connection->executor(), run(impl));
     co_return impl;
 }
 
