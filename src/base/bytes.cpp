@@ -41,8 +41,7 @@ constexpr CrcTables make_crc_tables() {
     CrcTables tables{};
     for (std::uint32_t byte = 0; byte < 256; ++byte) {
         std::uint32_t crc = byte;
-        for (int bit = 0; bit < 8; ++bit)
-            crc = (crc >> 1) ^ ((crc & 1) != 0 ? polynomial : 0);
+        for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? polynomial : 0);
         tables[0][byte] = crc;
     }
     for (std::size_t k = 1; k < tables.size(); ++k) {
@@ -136,11 +135,9 @@ std::uint32_t crc32c(ByteView bytes, std::uint32_t seed) {
     for (; left >= 8; at += 8, left -= 8) {
         const std::uint64_t word = load_little_endian(at) ^ crc;
         crc = 0;
-        for (std::size_t k = 0; k < 8; ++k)
-            crc ^= crc_tables[7 - k][word >> (8 * k) & 0xff];
+        for (std::size_t k = 0; k < 8; ++k) crc ^= crc_tables[7 - k][word >> (8 * k) & 0xff];
     }
-    for (; left > 0; ++at, --left)
-        crc = (crc >> 8) ^ crc_tables[0][(crc ^ *at) & 0xff];
+    for (; left > 0; ++at, --left) crc = (crc >> 8) ^ crc_tables[0][(crc ^ *at) & 0xff];
     return ~crc;
 }
 

@@ -13,8 +13,7 @@ constexpr std::size_t longest_word = 64; // beyond it nothing is a typing slip
 // the last three rows of the usual table.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
     std::array<std::array<std::size_t, longest_word + 1>, 3> rows{};
-    for (std::size_t j = 0; j <= b.size(); ++j)
-        rows[0][j] = j;
+    for (std::size_t j = 0; j <= b.size(); ++j) rows[0][j] = j;
     for (std::size_t i = 1; i <= a.size(); ++i) {
         auto& row = rows[i % 3];
         const auto& above = rows[(i - 1) % 3];

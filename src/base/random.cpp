@@ -22,8 +22,7 @@ std::uint64_t next_seed(std::uint64_t& counter) {
 } // namespace
 
 Random::Random(std::uint64_t seed) {
-    for (std::uint64_t& word : state_)
-        word = next_seed(seed);
+    for (std::uint64_t& word : state_) word = next_seed(seed);
 }
 
 std::uint64_t Random::next() {

@@ -44,8 +44,7 @@ bool take_number(std::string_view& text, std::uint64_t& value) {
 
 std::string_view take_letters(std::string_view& text) {
     std::size_t length = 0;
-    while (length < text.size() && (text[length] < '0' || text[length] > '9'))
-        ++length;
+    while (length < text.size() && (text[length] < '0' || text[length] > '9')) ++length;
     const std::string_view letters = text.substr(0, length);
     text.remove_prefix(length);
     return letters;

@@ -113,10 +113,8 @@ Result<void> read_all(const Messages& messages, std::vector<T>& values) {
 
 v1::ApplyResources to_proto(const ApplyResources& command) {
     v1::ApplyResources message;
-    for (const Service& service : command.services)
-        *message.add_services() = to_proto(service);
-    for (const Policy& policy : command.policies)
-        *message.add_policies() = to_proto(policy);
+    for (const Service& service : command.services) *message.add_services() = to_proto(service);
+    for (const Policy& policy : command.policies) *message.add_policies() = to_proto(policy);
     return message;
 }
 

@@ -104,8 +104,7 @@ void SnapshotBuilder::add_instances(MeshSnapshot& snapshot) const {
 std::vector<Change> SnapshotBuilder::rows() const {
     std::vector<Change> rows;
     rows.reserve(rows_.size());
-    for (const auto& [key, change] : rows_)
-        rows.push_back(change);
+    for (const auto& [key, change] : rows_) rows.push_back(change);
     return rows;
 }
 

@@ -13,4 +13,4 @@ Persist bootstrap(ServerId first) {
     return persist;
 }
 
-}  // namespace hawser::raft
+} // namespace hawser::raft

@@ -18,7 +18,7 @@ ServerId read_id(std::string_view bytes) {
     return id;
 }
 
-}  // namespace
+} // namespace
 
 bool Configuration::votes(ServerId server) const {
     return std::ranges::contains(voters, server);
@@ -64,4 +64,4 @@ Result<Configuration> decode_configuration(std::string_view bytes) {
     return configuration;
 }
 
-}  // namespace hawser::raft
+} // namespace hawser::raft

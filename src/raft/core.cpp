@@ -36,7 +36,7 @@ Result<void> check_restored(const Restored& restored, const Log& log) {
     return {};
 }
 
-}  // namespace
+} // namespace
 
 Result<Core> Core::restore(Restored restored) {
     Result<Log> log = Log::restore(std::move(restored.base), std::exchange(restored.entries, {}));
@@ -120,4 +120,4 @@ void Core::change_role(Role role, Actions& actions) {
     actions.role = RoleChange{.role = role_, .term = hard_state_.term, .leader = leader()};
 }
 
-}  // namespace hawser::raft
+} // namespace hawser::raft

@@ -25,4 +25,4 @@ void Core::become_leader(Actions& actions) {
     append(EntryKind::noop, make_payload({}), actions);
 }
 
-}  // namespace hawser::raft
+} // namespace hawser::raft

@@ -31,4 +31,4 @@ void Core::advance_commit(Actions& actions) {
     commit_ = durable;
 }
 
-}  // namespace hawser::raft
+} // namespace hawser::raft

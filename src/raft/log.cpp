@@ -22,7 +22,7 @@ Result<void> check_follows(const Position& previous, const Entry& entry) {
     return {};
 }
 
-}  // namespace
+} // namespace
 
 Payload make_payload(std::string bytes) {
     return std::make_shared<const std::string>(std::move(bytes));
@@ -78,7 +78,7 @@ void Log::compact(Index index) {
         const Entry& oldest = at(first_index());
         if (oldest.kind == EntryKind::configuration) {
             Result<Configuration> configuration = decode_configuration(*oldest.data);
-            HAWSER_CHECK(configuration.has_value());  // restore() or append() had it
+            HAWSER_CHECK(configuration.has_value()); // restore() or append() had it
             base_.configuration = std::move(*configuration);
         }
         base_.position = oldest.position();
@@ -91,4 +91,4 @@ const Entry& Log::at(Index index) const {
     return entries_[index - first_index()];
 }
 
-}  // namespace hawser::raft
+} // namespace hawser::raft

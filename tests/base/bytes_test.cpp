@@ -33,8 +33,7 @@ TEST_CASE("base64url and hex of random bytes are read back") {
     Random random(1);
     for (int round = 0; round < 200; ++round) {
         std::string bytes(random.below(70), '\0');
-        for (char& byte : bytes)
-            byte = static_cast<char>(random.next());
+        for (char& byte : bytes) byte = static_cast<char>(random.next());
         CHECK(from_base64url(to_base64url(as_bytes(bytes))).value() == bytes);
         CHECK(from_hex(to_hex(as_bytes(bytes))).value() == bytes);
     }

@@ -144,4 +144,4 @@ TEST_CASE("messages of strangers and for others are refused and change nothing")
           ErrorCode::invalid);
 }
 
-}  // namespace hawser::raft::test
+} // namespace hawser::raft::test

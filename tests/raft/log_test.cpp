@@ -16,7 +16,7 @@ Log three_entries() {
     return std::move(*log);
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("an empty log ends at its base") {
     const Result<Log> log =
@@ -105,4 +105,4 @@ TEST_CASE("who votes") {
     CHECK_FALSE(Configuration{}.only_voter(no_server));
 }
 
-}  // namespace hawser::raft
+} // namespace hawser::raft

@@ -21,7 +21,7 @@ struct Disk {
     HardState hard_state;
     Base base;
     std::vector<Entry> entries;
-    Index applied = 0;  // of the state machine's own storage
+    Index applied = 0; // of the state machine's own storage
 
     void write(const Persist& persist) {
         hard_state = persist.hard_state;
@@ -112,12 +112,12 @@ class OneServer {
 
     Disk disk;
     std::optional<Core> core;
-    std::deque<Persist> writes;  // asked for, not yet on the disk
-    std::vector<Entry> applied;  // since the last restart
+    std::deque<Persist> writes; // asked for, not yet on the disk
+    std::vector<Entry> applied; // since the last restart
 
   private:
     std::int64_t now_ = 0;
     Index restored_applied_ = 0;
 };
 
-}  // namespace hawser::raft::test
+} // namespace hawser::raft::test

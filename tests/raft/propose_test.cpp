@@ -124,4 +124,4 @@ TEST_CASE("a log compacted to its end restores, elects and goes on") {
     CHECK(server.applied[0].position() == Position{.index = 4, .term = 3});
 }
 
-}  // namespace hawser::raft::test
+} // namespace hawser::raft::test

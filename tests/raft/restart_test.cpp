@@ -80,7 +80,7 @@ TEST_CASE("random runs with crashes: acknowledged commands survive, terms rise, 
         CAPTURE(seed);
         Random random(seed);
         OneServer server;
-        std::vector<std::string> acknowledged;  // every command ever handed to the state machine
+        std::vector<std::string> acknowledged; // every command ever handed to the state machine
         Term last_term = 0;
         int next = 0;
         const auto note_applied = [&](const Actions& actions) {
@@ -185,4 +185,4 @@ TEST_CASE("a server without an id, and a cluster of several, are refused") {
     CHECK(Core::restore(restored).error().code == ErrorCode::unimplemented);
 }
 
-}  // namespace hawser::raft::test
+} // namespace hawser::raft::test
