@@ -81,7 +81,7 @@ Result<Authority> Authority::load(std::string trust_domain, std::string root_der
     authority.trust_domain_ = std::move(trust_domain);
     authority.root_der_ = std::move(root_der);
     authority.intermediate_der_ = std::move(intermediate_der);
-    authority.intermediate_key_pem_ = std::move(intermediate_key_pem);
+    authority.intermediate_key_pem_ = tls::SecretText(std::move(intermediate_key_pem));
     authority.intermediate_not_after_ = intermediate->not_after;
     return authority;
 }

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "model/identity.h"
+#include "tls/secret.h"
 
 namespace hawser::ca {
 
@@ -21,6 +22,7 @@ struct NewAuthority {
 };
 [[nodiscard]] Result<NewAuthority> create_authority(std::string_view trust_domain, WallTime now);
 
+// Moves, never copies; its key is wiped when it goes.
 class Authority {
   public:
     // Refuses a key that is not the intermediate's, and an intermediate that the root did not sign.
@@ -38,7 +40,8 @@ class Authority {
     [[nodiscard]] const std::string& intermediate_der() const { return intermediate_der_; }
 
   private:
-    std::string trust_domain_, root_der_, intermediate_der_, intermediate_key_pem_;
+    std::string trust_domain_, root_der_, intermediate_der_;
+    tls::SecretText intermediate_key_pem_;
     WallTime intermediate_not_after_ = 0;
 };
 

@@ -178,7 +178,7 @@ auto RecordReader::accept(const Opened& record, LinearBuffer& input,
         } else if (alert != static_cast<std::uint8_t>(Alert::user_canceled)) {
             const bool certificate = is_about_certificate(alert);
             return std::unexpected(Failure{
-                .alert = Alert::close_notify,
+                .alert = std::nullopt,
                 .error = {.code = certificate ? ErrorCode::unauthenticated : ErrorCode::unavailable,
                           .message = "the peer refused: " + alert_text(alert)}});
         }

@@ -87,7 +87,7 @@ class RecordReader {
         std::size_t count = 0;
     };
     struct Failure {
-        Alert alert; // to send; close_notify: none, the peer itself has sent one
+        std::optional<Alert> alert; // to send; none when the peer itself has sent one
         Error error;
     };
     // Takes the next record from the input, or what is left of the one before.

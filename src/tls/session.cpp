@@ -78,7 +78,7 @@ Result<bool> Session::handshake() {
 }
 
 Result<Session::ReadResult> Session::Impl::broken(RecordReader::Failure reason) {
-    if (reason.alert != Alert::close_notify) writer->alert(reason.alert, output);
+    if (reason.alert) writer->alert(*reason.alert, output);
     failure = std::move(reason.error);
     input.release();
     return fail(*failure);

@@ -34,7 +34,7 @@ struct CertificateRequest {
     std::string common_name;
     std::optional<model::Identity> identity; // leaf: required
     std::string public_key_der;
-    std::string issuer_key_pem;
+    std::string_view issuer_key_pem;       // only looked at during the call
     std::optional<std::string> issuer_der; // none: self-signed
     WallTime not_before = 0;
     WallTime not_after = 0;

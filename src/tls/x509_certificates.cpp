@@ -106,6 +106,40 @@ Result<std::string> name_of(const mbedtls_x509_name& name) {
     return std::string(text.data(), static_cast<std::size_t>(size));
 }
 
+// Whose certificate it is, and by whom.
+struct Parties {
+    PkHandle subject_key, issuer_key;
+    CrtHandle issuer; // empty if self-signed
+    std::string issuer_name;
+};
+
+Result<void> load(const CertificateRequest& request, Parties& parties) {
+    const ByteView key = as_bytes(request.public_key_der);
+    int error = mbedtls_pk_parse_public_key(parties.subject_key.get(), key.data(), key.size());
+    if (error != 0) return fail(ErrorCode::invalid, "public key: " + library_error(error));
+    if (!is_p256(*parties.subject_key.get()))
+        return fail(ErrorCode::invalid, "public key: not ECDSA P-256");
+    if (auto parsed = parse_private_key(request.issuer_key_pem, parties.issuer_key.get()); !parsed)
+        return parsed;
+    parties.issuer_name = subject_of(request.common_name);
+    if (!request.issuer_der) return {};
+    const ByteView der = as_bytes(*request.issuer_der);
+    error = mbedtls_x509_crt_parse_der(parties.issuer.get(), der.data(), der.size());
+    if (error != 0) return fail(ErrorCode::invalid, "issuer: " + library_error(error));
+    auto name = name_of(parties.issuer->subject);
+    if (!name) return fail(std::move(name.error()), "issuer");
+    parties.issuer_name = *std::move(name);
+    return {};
+}
+
+int set_names(mbedtls_x509write_cert* writer, const CertificateRequest& request,
+              const Parties& parties) {
+    const std::string subject = subject_of(request.common_name);
+    const int error = mbedtls_x509write_crt_set_subject_name(writer, subject.c_str());
+    if (error != 0) return error;
+    return mbedtls_x509write_crt_set_issuer_name(writer, parties.issuer_name.c_str());
+}
+
 } // namespace
 
 std::string subject_of(std::string_view common_name) {
@@ -123,41 +157,20 @@ Result<std::string> issue_certificate(const CertificateRequest& request) {
     constexpr std::string_view what = "issuing a certificate";
     if (request.use == CertificateUse::leaf && !request.identity)
         return fail(ErrorCode::invalid, "issuing a certificate: a leaf needs an identity");
-    PkHandle subject_key, issuer_key;
-    const ByteView public_key = as_bytes(request.public_key_der);
-    int error =
-        mbedtls_pk_parse_public_key(subject_key.get(), public_key.data(), public_key.size());
-    if (error != 0) return fail(ErrorCode::invalid, "public key: " + library_error(error));
-    if (!is_p256(*subject_key.get())) return fail(ErrorCode::invalid, "public key: not P-256");
-    if (auto parsed = parse_private_key(request.issuer_key_pem, issuer_key.get()); !parsed)
-        return fail(std::move(parsed.error()), what);
-    // Left empty by a self-signed certificate.
-    CrtHandle issuer;
-    std::string issuer_name = subject_of(request.common_name);
-    if (request.issuer_der) {
-        const ByteView der = as_bytes(*request.issuer_der);
-        error = mbedtls_x509_crt_parse_der(issuer.get(), der.data(), der.size());
-        if (error != 0) return fail(ErrorCode::invalid, "issuer: " + library_error(error));
-        auto name = name_of(issuer->subject);
-        if (!name) return fail(std::move(name.error()), "issuer");
-        issuer_name = *std::move(name);
-    }
+    Parties parties;
+    if (auto loaded = load(request, parties); !loaded) return fail(std::move(loaded.error()), what);
     const auto from = x509_time(request.not_before), to = x509_time(request.not_after);
     if (!from || !to) return fail((from ? to : from).error(), what);
 
     CrtWriter writer;
     mbedtls_x509write_crt_set_version(writer.get(), MBEDTLS_X509_CRT_VERSION_3);
     mbedtls_x509write_crt_set_md_alg(writer.get(), MBEDTLS_MD_SHA256);
-    mbedtls_x509write_crt_set_subject_key(writer.get(), subject_key.get());
-    mbedtls_x509write_crt_set_issuer_key(writer.get(), issuer_key.get());
-    error = set_serial(writer.get());
-    const std::string subject = subject_of(request.common_name);
-    if (error == 0) error = mbedtls_x509write_crt_set_subject_name(writer.get(), subject.c_str());
-    if (error == 0)
-        error = mbedtls_x509write_crt_set_issuer_name(writer.get(), issuer_name.c_str());
-    if (error == 0)
-        error = mbedtls_x509write_crt_set_validity(writer.get(), from->c_str(), to->c_str());
-    if (error == 0) error = set_extensions(writer.get(), request, *issuer.get());
+    mbedtls_x509write_crt_set_subject_key(writer.get(), parties.subject_key.get());
+    mbedtls_x509write_crt_set_issuer_key(writer.get(), parties.issuer_key.get());
+    int error = mbedtls_x509write_crt_set_validity(writer.get(), from->c_str(), to->c_str());
+    if (error == 0) error = set_names(writer.get(), request, parties);
+    if (error == 0) error = set_serial(writer.get());
+    if (error == 0) error = set_extensions(writer.get(), request, *parties.issuer.get());
     std::array<unsigned char, 4096> buffer;
     int size = error;
     if (error == 0)

@@ -110,7 +110,7 @@ Result<Csr> parse_csr(ByteView der) {
     if (error != 0)
         return fail(Error{.code = ErrorCode::invalid, .message = library_error(error)}, what);
     if (!is_p256(csr->pk))
-        return fail(ErrorCode::invalid, "certificate request: not of a P-256 key");
+        return fail(ErrorCode::invalid, "certificate request: not of an ECDSA P-256 key");
     if (auto checked = check_self_signature(*csr.get()); !checked)
         return fail(std::move(checked.error()), what);
     auto identities = requested_identities(*csr.get());

@@ -2,8 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include <cstring>
-#include <deque>
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -17,7 +17,7 @@ namespace {
 void add(LinearBuffer& buffer, std::string_view text) {
     const auto room = buffer.prepare(text.size());
     REQUIRE(room.size() >= text.size());
-    std::memcpy(room.data(), text.data(), text.size());
+    std::ranges::copy(as_bytes(text), room.begin());
     buffer.commit(text.size());
 }
 

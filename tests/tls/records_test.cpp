@@ -2,8 +2,8 @@
 // updates, which mbedTLS itself does not know.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/bytes.h"
 #include "tls/records.h"
@@ -19,7 +19,7 @@ const CipherSuite& aes128() {
 
 TrafficSecret secret_of(std::string_view bytes) {
     TrafficSecret secret(bytes.size());
-    std::memcpy(secret.data(), bytes.data(), bytes.size());
+    std::ranges::copy(as_bytes(bytes), secret.data());
     return secret;
 }
 
@@ -30,7 +30,7 @@ TrafficSecret any_secret() {
 void add(LinearBuffer& buffer, std::string_view bytes) {
     const auto room = buffer.prepare(bytes.size());
     REQUIRE(room.size() >= bytes.size());
-    std::memcpy(room.data(), bytes.data(), bytes.size());
+    std::ranges::copy(as_bytes(bytes), room.begin());
     buffer.commit(bytes.size());
 }
 
@@ -219,7 +219,7 @@ TEST_CASE("close_notify ends the data, other alerts are the peer's refusal") {
         const auto outcome = side.next(forge.record(alert, std::string("\x02") + code));
         REQUIRE_FALSE(outcome);
         CHECK(outcome.error().error.message == message);
-        CHECK(outcome.error().alert == Alert::close_notify); // none is sent back
+        CHECK_FALSE(outcome.error().alert); // none is sent back
     }
 }
 

@@ -74,9 +74,11 @@ TEST_CASE("a leaf without identity, and keys that are none of ours, are refused"
                                .issuer_der = pki.intermediate,
                                .not_before = now(),
                                .not_after = now() + day};
-    CHECK(issue_certificate(request).error().message == "public key: not P-256");
+    CHECK(issue_certificate(request).error().message ==
+          "issuing a certificate: public key: not ECDSA P-256");
     request.public_key_der = public_key_rsa();
-    CHECK(issue_certificate(request).error().message == "public key: not P-256");
+    CHECK(issue_certificate(request).error().message ==
+          "issuing a certificate: public key: not ECDSA P-256");
     request.public_key_der = "nonsense";
     CHECK_FALSE(issue_certificate(request));
     request.public_key_der = value_of(public_key_of(pki.root_key));
