@@ -20,7 +20,8 @@ namespace hawser::agent {
 namespace {
 
 constexpr std::string_view group_name = "hawser";
-constexpr mode_t socket_mode = 0660;
+constexpr mode_t shared_mode = 0660;
+constexpr mode_t private_mode = 0600; // where there is no such group
 
 // The line "Groups:\t4 24 27" of /proc/PID/status.
 bool has_group(pid_t pid, gid_t group) {
@@ -138,10 +139,13 @@ Result<std::unique_ptr<AdminSocket>> AdminSocket::open(io::Executor executor, st
                 return fail(std::move(made.error()));
         }
     }
+    // Only root, and the group's own members, can give a file to the group.
     std::optional<gid_t> group;
-    if (const auto found = host::group_id(group_name); found && ::geteuid() == 0) group = *found;
-    auto acceptor =
-        io::listen_unix(executor, path, socket_mode, group.value_or(static_cast<gid_t>(-1)));
+    if (const auto found = host::group_id(group_name); found) {
+        if (::geteuid() == 0 || ::getegid() == *found) group = *found;
+    }
+    auto acceptor = io::listen_unix(executor, path, group ? shared_mode : private_mode,
+                                    group.value_or(static_cast<gid_t>(-1)));
     if (!acceptor) return fail(std::move(acceptor.error()));
     return std::unique_ptr<AdminSocket>(new AdminSocket(
         executor, std::move(path), std::move(*acceptor), std::move(sources), group));

@@ -25,7 +25,7 @@ struct AdminSources {
 
 class AdminSocket {
   public:
-    // 0660, of the group hawser where there is one.
+    // 0660 and of the group hawser; where there is no such group, 0600.
     static Result<std::unique_ptr<AdminSocket>> open(io::Executor executor, std::string path,
                                                      AdminSources sources);
     ~AdminSocket(); // after stop()

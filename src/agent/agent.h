@@ -70,6 +70,7 @@ class Agent {
 
     [[nodiscard]] const BoundEndpoints& bound() const { return bound_; }
     [[nodiscard]] bool ready() const { return ready_; }
+    [[nodiscard]] model::SnapshotPtr mesh() const; // as last heard; never null
     [[nodiscard]] io::Task<v1::AgentStatusResponse> status();
 
   private:

@@ -8,6 +8,10 @@
 
 namespace hawser::agent {
 
+model::SnapshotPtr Agent::mesh() const {
+    return mesh_ ? mesh_->snapshot() : std::make_shared<const model::MeshSnapshot>();
+}
+
 proxy::ViewPtr Agent::make_view() const {
     auto view = std::make_shared<proxy::View>();
     view->node = enrolment_.node;

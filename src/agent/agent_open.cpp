@@ -176,10 +176,7 @@ Result<void> Agent::open_local_ends() {
     AdminSources sources{
         .status = [this] { return status(); },
         .intercept = [this] { return intercept_status(); },
-        .snapshot =
-            [this] {
-                return mesh_ ? mesh_->snapshot() : std::make_shared<const model::MeshSnapshot>();
-            },
+        .snapshot = [this] { return mesh(); },
     };
     auto admin = AdminSocket::open(control_.executor(), config_.socket, std::move(sources));
     if (!admin) return fail(std::move(admin.error()));

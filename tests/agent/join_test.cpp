@@ -1,0 +1,157 @@
+// Enrolment against a real server.
+#include "agent/join.h"
+
+#include <doctest/doctest.h>
+
+#include "mesh.h"
+
+namespace hawser::agent {
+namespace {
+
+using namespace hawser::agent::test;
+using namespace std::chrono_literals;
+
+struct JoinCase {
+    Mesh mesh;
+
+    JoinOptions options(const std::string& token, const std::string& node = "web-1") {
+        return {.token = token, .servers = {}, .data_dir = mesh.folder.path(node), .node = ""};
+    }
+    Result<JoinResult> join(JoinOptions options) {
+        return mesh.loop.run(agent::join(std::move(options)));
+    }
+};
+
+TEST_CASE("a token enrols a host once; again on the same host is fine without using it") {
+    JoinCase test;
+    const std::string token = test.mesh.make_token("web-1", {"web", "api"});
+    const JoinResult first = value_of(test.join(test.options("  " + token + "\n")));
+    CHECK(first.node.to_uri() == "spiffe://test.local/node/web-1");
+    CHECK_FALSE(first.already);
+    CHECK(first.services == std::vector<std::string>{"web", "api"});
+    CHECK(first.server == test.mesh.server_endpoint().to_string());
+    CHECK(first.expires_at > io::wall_now());
+
+    const JoinResult again = value_of(test.join(test.options(token)));
+    CHECK(again.already);
+    CHECK(again.node == first.node);
+    // Even while the agent runs and holds the folder, and with no server.
+    const StateDir held = value_of(StateDir::open(test.mesh.folder.path("web-1")));
+    test.mesh.stop_server();
+    CHECK(value_of(test.join(test.options(token))).already);
+}
+
+TEST_CASE("a used token is refused elsewhere") {
+    JoinCase test;
+    const std::string token = test.mesh.make_token("web-1", {"web"});
+    CHECK(test.join(test.options(token)));
+    const auto stolen = test.join(test.options(token, "thief"));
+    REQUIRE_FALSE(stolen);
+    CHECK(stolen.error().message.contains("used"));
+    CHECK_FALSE(std::filesystem::exists(test.mesh.folder.path("thief/node.pem")));
+}
+
+TEST_CASE("a wrong secret, a wrong pin and an expired token are refused, each with its reason") {
+    JoinCase test;
+    const std::string token = test.mesh.make_token("web-1", {"web"});
+    ca::JoinTokenText text = value_of(ca::JoinTokenText::parse(token));
+
+    ca::JoinTokenText wrong = text;
+    wrong.secret = ca::new_token_secret();
+    auto joined = test.join(test.options(wrong.to_text()));
+    CHECK(message_of(joined).contains("not known"));
+
+    wrong = text;
+    wrong.root_pin = std::string(32, 'x');
+    joined = test.join(test.options(wrong.to_text()));
+    REQUIRE_FALSE(joined);
+    CHECK(joined.error().message.contains("pin"));
+    CHECK(joined.error().message.contains(test.mesh.server_endpoint().to_string()));
+    CHECK(joined.error().code != ErrorCode::unavailable); // trying again would not help
+
+    wrong = text;
+    wrong.expires_at = io::wall_now() - 1;
+    joined = test.join(test.options(wrong.to_text()));
+    CHECK(message_of(joined).contains("expired at"));
+
+    joined = test.join(test.options("hwj1.nonsense"));
+    REQUIRE_FALSE(joined);
+    CHECK(joined.error().code == ErrorCode::invalid);
+    // None of this used the token up.
+    CHECK(test.join(test.options(token)));
+}
+
+TEST_CASE("the token is for one node") {
+    JoinCase test;
+    const std::string token = test.mesh.make_token("web-1", {"web"});
+    JoinOptions options = test.options(token);
+    options.node = "web-2";
+    CHECK(message_of(test.join(options)).contains("web-2"));
+    CHECK(test.join(test.options(token)));
+    // A host that is somebody stays it until its state is removed.
+    const std::string other = test.mesh.make_token("web-3", {"web"});
+    const auto joined = test.join(test.options(other));
+    REQUIRE_FALSE(joined);
+    CHECK(joined.error().code == ErrorCode::failed_precondition);
+    CHECK(joined.error().message.contains("already is spiffe://test.local/node/web-1"));
+}
+
+TEST_CASE("servers are tried in turn, and each one's reason is told") {
+    JoinCase test;
+    const std::string token = test.mesh.make_token("web-1", {"web"});
+    JoinOptions options = test.options(token);
+    Endpoint nobody;
+    {
+        auto acceptor = value_of(io::listen_tcp(test.mesh.loop.executor(), loopback));
+        nobody = value_of(io::local_endpoint(acceptor.native_handle()));
+    }
+    options.servers = {nobody};
+    auto joined = test.join(options);
+    REQUIRE_FALSE(joined);
+    CHECK(joined.error().code == ErrorCode::unavailable);
+    CHECK(joined.error().message.contains(nobody.to_string()));
+    CHECK(joined.error().message.contains("refused"));
+    options.servers = {nobody, test.mesh.server_endpoint()};
+    joined = test.join(options);
+    CHECK(value_of(std::move(joined)).server == test.mesh.server_endpoint().to_string());
+}
+
+TEST_CASE("an expired identity is replaced") {
+    JoinCase test;
+    const TestAuthority authority;
+    {
+        const StateDir state = value_of(StateDir::open(test.mesh.folder.path("web-1")));
+        const WallTime long_ago = io::wall_now() - 2 * one_day.count();
+        succeed(store_identity(state, authority.node("web-1", one_day, long_ago)));
+    }
+    const auto joined = value_of(test.join(test.options(test.mesh.make_token("web-1", {"web"}))));
+    CHECK_FALSE(joined.already);
+}
+
+TEST_CASE("an agent whose token is refused ends with the reason; with no server it waits") {
+    JoinCase test;
+    config::AgentConfig config = test.mesh.agent_config("web-1", {"web"});
+    CHECK(test.join({.token = value_of(host::read_file(*config.join_token_file, 1 << 16)),
+                     .servers = {},
+                     .data_dir = test.mesh.folder.path("elsewhere"),
+                     .node = ""}));
+    {
+        RunningAgent agent(test.mesh.loop,
+                           value_of(Agent::open(config, test.mesh.loop.loop(), {})));
+        REQUIRE(test.mesh.loop.until([&] { return agent.ended(); }));
+        CHECK(message_of(agent.end()).contains("used"));
+    }
+    config = test.mesh.agent_config("web-2", {"web"});
+    test.mesh.stop_server();
+    RunningAgent agent(test.mesh.loop, value_of(Agent::open(config, test.mesh.loop.loop(), {})));
+    test.mesh.loop.pass(100ms);
+    CHECK_FALSE(agent.ended());
+    CHECK(agent.status().warnings(0).contains("not joined"));
+    test.mesh.start_server();
+    CHECK(test.mesh.loop.until([&] { return agent.agent().ready(); }));
+    agent.stop();
+    CHECK(agent.end());
+}
+
+} // namespace
+} // namespace hawser::agent

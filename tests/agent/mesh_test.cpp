@@ -1,0 +1,221 @@
+// Two agents and a server, whole, in one process: what passes, what doesn't, and what survives.
+#include <doctest/doctest.h>
+
+#include "http/h1_client.h"
+#include "mesh.h"
+
+namespace hawser::agent {
+namespace {
+
+using namespace hawser::agent::test;
+using namespace std::chrono_literals;
+
+// web on one host calls api on another.
+struct TwoHosts {
+    Mesh mesh;
+    EchoServer api{mesh.loop.executor()};
+    config::AgentConfig api_config = mesh.agent_config("api-1", {"api"});
+    config::AgentConfig web_config = mesh.agent_config("web-1", {"web"});
+    std::unique_ptr<RunningAgent> api_agent, web_agent;
+
+    explicit TwoHosts(const std::function<void(config::ServerConfig&)>& adjust = {})
+        : mesh(adjust) {
+        api_config.services = {offered("api", api.port())};
+        web_config.services = {caller("web", "api")};
+    }
+    void start() {
+        api_agent = mesh.start(api_config);
+        web_agent = mesh.start(web_config);
+        REQUIRE(mesh.loop.until([&] { return Mesh::usable(*web_agent, "api") == 1; }));
+    }
+    [[nodiscard]] std::string talk() { return mesh.talk(web_agent->upstream(), "hello"); }
+};
+
+TEST_CASE("a caller is refused until a policy lets it in, then carried") {
+    TwoHosts hosts;
+    hosts.start();
+    CHECK(hosts.web_agent->ready_calls <= 1);
+    CHECK(hosts.mesh.loop.until([&] { return !hosts.web_agent->status().certificates().empty(); }));
+    CHECK(hosts.talk().empty());
+    CHECK(hosts.api.accepted() == 0);
+
+    hosts.mesh.allow("web", "api");
+    REQUIRE(hosts.mesh.talks(hosts.web_agent->upstream()));
+    const std::string large(3'000'000, 'x');
+    CHECK(hosts.mesh.talk(hosts.web_agent->upstream(), large) == large);
+}
+
+TEST_CASE("status tells who the agent is, and what it knows") {
+    TwoHosts hosts;
+    hosts.start();
+    hosts.mesh.allow("web", "api");
+    REQUIRE(hosts.mesh.talks(hosts.web_agent->upstream()));
+    const v1::AgentStatusResponse status = hosts.web_agent->status();
+    CHECK(status.node() == "web-1");
+    CHECK(status.trust_domain() == "test.local");
+    CHECK(status.server() == hosts.mesh.server_endpoint().to_string());
+    CHECK(status.received_index() == status.enforced_index());
+    CHECK_FALSE(status.from_cache());
+    CHECK(status.mesh_services() == 2);
+    CHECK(status.mesh_instances() == 1);
+    CHECK(status.tunnels() >= 1);
+    REQUIRE(status.certificates_size() == 2);
+    CHECK(status.certificates(0).identity() == "spiffe://test.local/node/web-1");
+    CHECK(status.certificates(1).identity() == "spiffe://test.local/svc/web");
+    CHECK(status.warnings().empty());
+}
+
+io::Task<Result<v1::GetResponse>> get(std::string socket, std::string kind) {
+    auto client = co_await rpc::Client::connect_unix(std::move(socket));
+    if (!client) co_return fail(std::move(client.error()));
+    v1::GetRequest request;
+    request.set_kind(kind);
+    co_return co_await (*client)->call<v1::GetResponse>("/hawser.v1.Agent/Get", std::move(request));
+}
+
+TEST_CASE("the admin socket and the metrics endpoint answer") {
+    TwoHosts hosts;
+    hosts.start();
+    const auto rows = value_of(hosts.mesh.loop.run(get(hosts.web_config.socket, "service")));
+    CHECK(rows.rows_size() == 2);
+
+    http::H1Request request;
+    request.endpoint = hosts.web_agent->agent().bound().metrics;
+    request.path = "/ready";
+    CHECK(value_of(hosts.mesh.loop.run(http::request_h1(request))).status == 200);
+    request.path = "/metrics";
+    request.max_body = 1 << 20;
+    const auto metrics = value_of(hosts.mesh.loop.run(http::request_h1(request)));
+    CHECK(metrics.status == 200);
+    CHECK(metrics.body.contains("hawser_server_connected 1"));
+    CHECK(metrics.body.contains("hawser_config_index"));
+}
+
+TEST_CASE("agents serve from what they cached when every server is gone") {
+    TwoHosts hosts;
+    hosts.start();
+    hosts.mesh.allow("web", "api");
+    REQUIRE(hosts.mesh.talks(hosts.web_agent->upstream()));
+    // The services' certificates must be there before the server goes.
+    hosts.mesh.stop_server();
+    CHECK(hosts.talk() == "hello");
+
+    hosts.api_agent->stop();
+    hosts.web_agent->stop();
+    CHECK(hosts.web_agent->end());
+    hosts.api_config.tunnel_listen = hosts.api_agent->agent().bound().tunnel;
+    hosts.api_agent.reset();
+    hosts.web_agent.reset();
+    hosts.start();
+    CHECK(hosts.web_agent->status().from_cache());
+    CHECK(hosts.mesh.talks(hosts.web_agent->upstream()));
+}
+
+TEST_CASE("a damaged cache is ignored") {
+    TwoHosts hosts;
+    hosts.start();
+    hosts.web_agent->stop();
+    hosts.web_agent.reset();
+    succeed(
+        host::write_file(hosts.web_config.data_dir + "/snapshot.cache", "hawser snapshot 1\nx"));
+    hosts.web_agent = hosts.mesh.start(hosts.web_config);
+    CHECK(hosts.mesh.loop.until([&] { return Mesh::usable(*hosts.web_agent, "api") == 1; }));
+}
+
+TEST_CASE("agents come back to a restarted server and hear what is new") {
+    TwoHosts hosts;
+    hosts.start();
+    hosts.mesh.stop_server();
+    REQUIRE(hosts.mesh.loop.until([&] { return hosts.web_agent->status().server().empty(); }));
+    hosts.mesh.start_server();
+    REQUIRE(hosts.mesh.loop.until([&] {
+        return !hosts.web_agent->status().server().empty() &&
+               !hosts.api_agent->status().server().empty();
+    }));
+    hosts.mesh.allow("web", "api");
+    CHECK(hosts.mesh.talks(hosts.web_agent->upstream()));
+}
+
+TEST_CASE("an instance that fails its check stops getting connections, and comes back") {
+    TwoHosts hosts;
+    hosts.api_config.services.front().checks.push_back(
+        {.kind = config::CheckKind::tcp, .interval = Duration{100}});
+    hosts.start();
+    hosts.api.stop();
+    CHECK(hosts.mesh.loop.until([&] { return Mesh::usable(*hosts.web_agent, "api") == 0; }));
+    const auto status = hosts.api_agent->status();
+    CHECK(status.services(0).health() == v1::HEALTH_CRITICAL);
+    CHECK(status.services(0).reason().contains("tcp 127.0.0.1"));
+}
+
+TEST_CASE("an agent that stops takes its instances out before it goes") {
+    TwoHosts hosts;
+    hosts.start();
+    bool out_before_the_end = false;
+    hosts.api_agent->agent().stop();
+    REQUIRE(hosts.mesh.loop.until([&] {
+        if (!hosts.api_agent->ended() && Mesh::usable(*hosts.web_agent, "api") == 0)
+            out_before_the_end = true;
+        return hosts.api_agent->ended();
+    }));
+    CHECK(hosts.api_agent->end());
+    CHECK(out_before_the_end);
+}
+
+TEST_CASE("certificates are renewed under traffic, long before they expire") {
+    TwoHosts hosts(
+        [](config::ServerConfig& config) { config.certificate_lifetime = Duration{4'000}; });
+    hosts.start();
+    hosts.mesh.allow("web", "api");
+    REQUIRE(hosts.mesh.talks(hosts.web_agent->upstream()));
+    const auto expiry = [&] {
+        std::vector<std::int64_t> all;
+        for (const auto& each : hosts.web_agent->status().certificates())
+            all.push_back(each.not_after_ms());
+        return all;
+    };
+    const auto first = expiry();
+    int failures = 0;
+    REQUIRE(hosts.mesh.loop.until([&] {
+        if (hosts.talk() != "hello") ++failures;
+        const auto now = expiry();
+        return now.at(0) > first.at(0) + 4'000 && now.at(1) > first.at(1) + 4'000;
+    }));
+    CHECK(failures == 0);
+    CHECK(hosts.web_agent->status().warnings().empty());
+}
+
+TEST_CASE("a service that the token does not name gets no certificate, and the host is told why") {
+    TwoHosts hosts;
+    hosts.web_config.services.push_back(caller("admin", "api"));
+    hosts.start();
+    const auto warned = [&](std::string_view text) {
+        for (const std::string& warning : hosts.web_agent->status().warnings())
+            if (warning.contains(text)) return true;
+        return false;
+    };
+    CHECK(hosts.mesh.loop.until([&] { return warned("may not speak for service \"admin\""); }));
+    // The other services of the host are not held up by it.
+    hosts.mesh.allow("web", "api");
+    CHECK(hosts.mesh.talks(hosts.web_agent->upstream(0)));
+    CHECK(hosts.mesh.talk(hosts.web_agent->upstream(1), "hello").empty());
+}
+
+TEST_CASE("two agents on one folder, or on one port, are told apart at the start") {
+    TwoHosts hosts;
+    hosts.start();
+    config::AgentConfig second = hosts.web_config;
+    auto opened = Agent::open(second, hosts.mesh.loop.loop(), {});
+    CHECK(message_of(opened).contains("another hawser process uses"));
+    second = hosts.mesh.agent_config("web-2", {});
+    second.tunnel_listen = hosts.web_agent->agent().bound().tunnel;
+    opened = Agent::open(second, hosts.mesh.loop.loop(), {});
+    CHECK(message_of(opened).contains("Address already in use"));
+    second.tunnel_listen = loopback;
+    second.metrics_listen = hosts.web_agent->agent().bound().metrics;
+    opened = Agent::open(second, hosts.mesh.loop.loop(), {});
+    CHECK(message_of(opened).contains("Address already in use"));
+}
+
+} // namespace
+} // namespace hawser::agent
