@@ -89,9 +89,10 @@ io::Task<Result<std::string>> KernelRules::nft(std::vector<std::string> argument
     if (!result) co_return fail(std::move(result.error()), "nft");
     if (result->timed_out) co_return fail(ErrorCode::deadline_exceeded, "nft did not end in time");
     if (result->exit_code == 0) co_return std::move(result->output);
-    const std::string_view text = trimmed(result->output.substr(0, result->output.find('\n')));
-    const bool no_table = result->output.contains("No such file or directory");
-    const bool forbidden = result->output.contains("Operation not permitted");
+    const std::string_view all = result->output;
+    const std::string_view text = trimmed(all.substr(0, all.find('\n')));
+    const bool no_table = all.contains("No such file or directory");
+    const bool forbidden = all.contains("Operation not permitted");
     co_return fail(no_table    ? ErrorCode::not_found
                    : forbidden ? ErrorCode::permission_denied
                                : ErrorCode::internal,
