@@ -1,14 +1,48 @@
-// The command line's entry. For now it only says what it is.
-#include <cstdio>
+// The command line's entry: finds the verb, and lets it run.
+#include <array>
+#include <string>
 #include <string_view>
+#include <vector>
 
-#include "build_info.h"
+#include "console.h"
+#include "demo.h"
+#include "log/log.h"
+#include "usage.h"
+#include "verbs.h"
+
+namespace {
+
+using namespace hawser;
+
+// In the order of the help text.
+constexpr std::array verbs{
+    &cmd::add_server, &cmd::add_agent,  &cmd::add_dev,       &cmd::add_demo,
+    &cmd::add_init,   &cmd::add_token,  &cmd::add_join,      &cmd::add_apply,
+    &cmd::add_get,    &cmd::add_delete, &cmd::add_validate,  &cmd::add_services,
+    &cmd::add_nodes,  &cmd::add_status, &cmd::add_intercept, &cmd::add_version,
+};
+
+} // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 2 || std::string_view(argv[1]) != "version") {
-        std::fputs("usage: hawser version\n", stderr);
-        return 2;
+    log::configure(log::Level::warn, log::Format::text); // until a daemon reads its configuration
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    // The demo's own child processes: their words are not ours to parse.
+    if (words.size() > 2 && words[0] == "demo" && words[1] == "--internal") {
+        return cmd::run_demo({.internal = {words.begin() + 2, words.end()}});
     }
-    std::printf("hawser %s (%s)\n%s\n", build_version, build_commit, build_libraries);
-    return 0;
+
+    CLI::App root("A service mesh for VMs and bare metal in one binary", "hawser");
+    root.require_subcommand(1);
+    root.footer(
+        "Each command has more to say: hawser COMMAND --help\n"
+        "Example:\n  hawser demo");
+    cmd::Action chosen;
+    for (const auto add : verbs) add(root, chosen);
+    try {
+        root.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return cmd::end_parsing(root, error, words);
+    }
+    return chosen();
 }

@@ -1,27 +1,61 @@
+#include <format>
+
 #include "agent/agent.h"
 #include "build_info.h"
 #include "config/agent_config.h"
 #include "console.h"
-#include "daemon.h"
+#include "daemons.h"
+#include "lifecycle.h"
 #include "log/log.h"
-#include "roots.h"
 
 namespace hawser::cmd {
 
+namespace {
+
+class AgentProgram {
+  public:
+    explicit AgentProgram(config::AgentConfig config)
+        : config_(std::move(config)), loop_("agent"), lifecycle_(loop_) {}
+
+    int run() {
+        log::info("starting the agent", {{"version", build_version}, {"commit", build_commit}});
+        run_to_end(loop_, live());
+        return exit_code_;
+    }
+
+  private:
+    io::Task<void> live() {
+        const Result<void> result = co_await serve();
+        exit_code_ = lifecycle_.ended(result);
+        co_await lifecycle_.finish();
+        loop_.stop();
+    }
+
+    io::Task<Result<void>> serve() {
+        auto agent = agent::Agent::open(
+            config_, loop_, {.version = build_version, .commit = build_commit, .on_ready = [this] {
+                                 lifecycle_.ready("carrying traffic");
+                             }});
+        if (!agent) co_return fail(std::move(agent.error()));
+        lifecycle_.on_stop([&agent] { (*agent)->stop(); });
+        Result<void> result = co_await (*agent)->run();
+        lifecycle_.on_stop(nullptr);
+        co_return result;
+    }
+
+    config::AgentConfig config_;
+    io::Loop loop_;
+    Lifecycle lifecycle_;
+    int exit_code_ = failed;
+};
+
+} // namespace
+
 int run_agent(const std::string& config_file) {
-    auto config = config::load_agent_config(config_file);
+    Result<config::AgentConfig> config = config::load_agent_config(config_file);
     if (!config) return report_config(config.error());
-    log::configure(log::parse_level(config->log_level).value_or(log::Level::info),
-                   log::parse_format(config->log_format).value_or(log::Format::automatic));
-    Daemon daemon("agent");
-    const std::string node = config->node;
-    auto agent = agent::Agent::open(
-        std::move(*config), daemon.loop(),
-        {.version = build_version, .commit = build_commit, .on_ready = [&daemon, node] {
-             daemon.ready("serving node " + node);
-         }});
-    if (!agent) return report(agent.error());
-    return daemon.run((*agent)->run(), [&agent] { (*agent)->stop(); });
+    configure_log(config->log_level, config->log_format);
+    return AgentProgram(*std::move(config)).run();
 }
 
 } // namespace hawser::cmd

@@ -1,166 +1,221 @@
-// `hawser dev`: a server and an agent in one process, for trying hawser and for tests. What two
-// hosts would do by hand happens here in order: init, server, token, join, agent.
+// `hawser dev`: a server and an agent in one process, on one loop and in one folder. What an
+// operator would do by hand happens by itself: init, a join token for the services of the
+// configuration, joining. Everything else is the real thing.
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
+#include <optional>
 
 #include "agent/agent.h"
-#include "agent/join.h"
 #include "build_info.h"
 #include "config/agent_config.h"
 #include "config/server_config.h"
 #include "console.h"
-#include "daemon.h"
-#include "io/task_group.h"
+#include "daemons.h"
+#include "host/files.h"
+#include "lifecycle.h"
 #include "log/log.h"
 #include "model/proto/control.pb.h"
-#include "roots.h"
 #include "rpc/client.h"
 #include "server/init.h"
 #include "server/server.h"
 
 namespace hawser::cmd {
+
 namespace {
 
-// A folder of our own that goes with the process, or the user's that stays.
-class DataDir {
-  public:
-    explicit DataDir(std::string given) : path_(std::move(given)) {
-        if (!path_.empty()) return;
-        std::string name = (std::filesystem::temp_directory_path() / "hawser-dev-XXXXXX").string();
-        if (::mkdtemp(name.data()) != nullptr) path_ = temporary_ = name;
-    }
-    ~DataDir() {
-        std::error_code ignored;
-        if (!temporary_.empty()) std::filesystem::remove_all(temporary_, ignored);
-    }
-    DataDir(const DataDir&) = delete;
-    DataDir& operator=(const DataDir&) = delete;
-    [[nodiscard]] const std::string& path() const { return path_; }
+constexpr char node_name[] = "dev";
+constexpr std::size_t service_list_bytes = 64 << 10;
+const IpAddress loopback = IpAddress::v4(0x7f000001);
 
-  private:
-    std::string path_, temporary_;
-};
+struct DevPlan {
+    std::string folder;
+    config::ServerConfig server;
+    config::AgentConfig agent;
 
-struct Dev {
-    config::ServerConfig server_config;
-    config::AgentConfig agent_config;
-    std::unique_ptr<server::Server> server;
-    std::unique_ptr<agent::Agent> agent;
-    bool stopping = false;
-
-    // The agent leaves first; its end stops the server.
-    void stop() {
-        stopping = true;
-        if (agent != nullptr) return agent->stop();
-        if (server != nullptr) server->stop();
+    [[nodiscard]] std::string service_list_file() const { return folder + "/services"; }
+    [[nodiscard]] std::string service_list() const {
+        std::string text;
+        for (const config::ServiceConfig& service : agent.services) text += service.name + "\n";
+        return text;
     }
 };
 
-config::ServerConfig dev_server_config(const config::AgentConfig& agent, const std::string& dir) {
-    config::ServerConfig config;
-    config.node = "dev";
-    config.data_dir = dir + "/server";
-    config.socket = dir + "/server.sock";
-    config.listen =
-        agent.servers.empty() ? Endpoint{IpAddress::v4(0x7f000001), 7443} : agent.servers.front();
-    config.vip4 = Cidr::parse("240.0.0.0/8").value();
-    config.vip6 = Cidr::parse("fd68:6177::/64").value();
+Result<std::string> folder_of(const DevOptions& options) {
+    std::error_code error;
+    if (!options.data_dir.empty()) {
+        const auto path = std::filesystem::absolute(options.data_dir, error);
+        if (error) return fail_errno(error.value(), options.data_dir);
+        return path.lexically_normal().string();
+    }
+    if (::geteuid() == 0) return "/var/lib/hawser/dev";
+    const char* home = std::getenv("HOME");
+    if (home == nullptr || *home != '/') {
+        return fail(ErrorCode::invalid, "HOME is not set: say where with --data-dir");
+    }
+    return std::string(home) + "/.local/state/hawser";
+}
+
+// An agent.toml says what this host offers; where its state is and whom it talks to is dev's own.
+Result<config::AgentConfig> agent_config(const DevOptions& options) {
+    if (!options.config.empty()) return config::load_agent_config(options.config);
+    Result<config::AgentConfig> config = config::parse_agent_config("", "");
+    if (config) config->intercept_mode = config::InterceptMode::explicit_;
     return config;
 }
 
-Result<void> prepare(Dev& dev, const std::string& dir) {
-    dev.server_config = dev_server_config(dev.agent_config, dir);
-    dev.agent_config.data_dir = dir + "/agent";
-    dev.agent_config.socket = dir + "/agent.sock";
-    // The agent joins anew each time, so that it may speak for what is configured now.
-    std::error_code error;
-    std::filesystem::remove_all(dev.agent_config.data_dir, error);
-    if (error) return fail_errno(error.value(), "removing " + dev.agent_config.data_dir);
-    auto made = server::init(dev.server_config);
+Result<DevPlan> make_plan(const DevOptions& options) {
+    Result<std::string> folder = folder_of(options);
+    if (!folder) return fail(std::move(folder.error()));
+    const Result<Endpoint> listen = Endpoint::parse(options.listen);
+    if (!listen) return fail(listen.error(), "--listen");
+    Result<config::AgentConfig> agent = agent_config(options);
+    if (!agent) return fail(std::move(agent.error()));
+    Result<config::ServerConfig> server = config::parse_server_config("", "");
+    if (!server) return fail(std::move(server.error()));
+
+    DevPlan plan{
+        .folder = *std::move(folder), .server = *std::move(server), .agent = *std::move(agent)};
+    plan.server.node = node_name;
+    plan.server.listen = *listen;
+    plan.server.data_dir = plan.folder + "/server";
+    plan.server.socket = plan.folder + "/server.sock";
+    if (plan.agent.node.empty()) plan.agent.node = node_name;
+    plan.agent.data_dir = plan.folder + "/agent";
+    plan.agent.socket = plan.folder + "/agent.sock";
+    plan.agent.join_token_file = plan.folder + "/join-token";
+    if (plan.agent.tunnel_listen.address.is_unspecified())
+        plan.agent.tunnel_listen.address = loopback;
+    return plan;
+}
+
+// First time only.
+Result<void> init_once(const DevPlan& plan) {
+    const Result<server::InitResult> made = server::init(plan.server);
     if (made) {
-        std::printf("operator token (shown once): %s\n", made->operator_token.c_str());
+        print_line("operator token  " + made->operator_token);
         return {};
     }
-    // A mesh from an earlier run is used as it is.
     if (made.error().code == ErrorCode::already_exists) return {};
-    return fail(std::move(made.error()));
+    return fail(made.error());
 }
 
-io::Task<Result<std::string>> create_token(const Dev& dev) {
-    auto client = co_await rpc::Client::connect_unix(dev.server_config.socket);
-    if (!client) co_return fail(std::move(client.error()));
-    v1::CreateTokenRequest request;
-    request.set_node(dev.agent_config.node);
-    for (const auto& service : dev.agent_config.services) request.add_services(service.name);
-    auto response = co_await (*client)->call<v1::CreateTokenResponse>("/hawser.v1.Api/CreateToken",
-                                                                      std::move(request));
-    if (!response) co_return fail(std::move(response.error()), "creating a join token");
-    co_return response->token();
+// A node's certificate allows the services its token named: other services, another enrolment.
+Result<void> forget_other_services(const DevPlan& plan) {
+    const Result<std::string> before =
+        host::read_file(plan.service_list_file(), service_list_bytes);
+    if (!before || *before == plan.service_list()) return {};
+    std::error_code error;
+    std::filesystem::remove_all(plan.agent.data_dir, error);
+    if (error) return fail_errno(error.value(), "removing " + plan.agent.data_dir);
+    return {};
 }
 
-io::Task<Result<void>> run_the_agent(Daemon& daemon, Dev& dev) {
-    auto token = co_await create_token(dev);
-    if (!token) co_return fail(std::move(token.error()));
-    dev.agent_config.servers = {dev.server->endpoint()};
-    auto joined = co_await agent::join({.token = std::move(*token),
-                                        .servers = dev.agent_config.servers,
-                                        .data_dir = dev.agent_config.data_dir,
-                                        .node = dev.agent_config.node});
-    if (!joined) co_return fail(std::move(joined.error()), "joining");
-    const std::string status =
-        std::format("server.sock and agent.sock in {}, API on {}",
-                    std::filesystem::path(dev.server_config.socket).parent_path().string(),
-                    dev.server->endpoint().to_string());
-    auto opened = agent::Agent::open(dev.agent_config, daemon.loop(),
-                                     {.version = build_version,
-                                      .commit = build_commit,
-                                      .on_ready = [&daemon, status] { daemon.ready(status); }});
-    if (!opened) co_return fail(std::move(opened.error()));
-    dev.agent = std::move(*opened);
-    if (dev.stopping) dev.agent->stop();
-    auto ended = co_await dev.agent->run();
-    dev.agent.reset();
-    co_return ended;
-}
+class DevProgram {
+  public:
+    explicit DevProgram(DevPlan plan)
+        : plan_(std::move(plan)),
+          loop_("dev"),
+          lifecycle_(loop_),
+          tasks_(loop_.executor()) {}
 
-// The server beside the agent; how it ended is the server's to tell.
-io::Task<void> run_the_server(Dev& dev, Result<void>& ended) {
-    ended = co_await dev.server->run();
-    if (dev.agent != nullptr) dev.agent->stop();
-}
+    int run() {
+        run_to_end(loop_, live());
+        return exit_code_;
+    }
 
-io::Task<Result<void>> run_both(Daemon& daemon, Dev& dev) {
-    auto opened =
-        co_await server::Server::open(daemon.loop().executor(), dev.server_config, build_version);
-    if (!opened) co_return fail(std::move(opened.error()));
-    dev.server = std::move(*opened);
-    Result<void> server_ended;
-    io::TaskGroup serving(daemon.loop().executor());
-    serving.spawn(run_the_server(dev, server_ended));
-    auto agent_ended = co_await run_the_agent(daemon, dev);
-    dev.server->stop();
-    co_await serving.join();
-    dev.server.reset();
-    co_return agent_ended ? server_ended : agent_ended;
-}
+  private:
+    io::Task<void> live() {
+        const Result<void> result = co_await serve();
+        exit_code_ = lifecycle_.ended(result);
+        co_await lifecycle_.finish();
+        loop_.stop();
+    }
+
+    io::Task<Result<void>> serve() {
+        auto server = co_await server::Server::open(loop_.executor(), plan_.server, build_version);
+        if (!server) co_return fail(std::move(server.error()), "the server");
+        plan_.agent.servers = {{.address = loopback, .port = (*server)->endpoint().port}};
+        tasks_.spawn(run_server(**server));
+        Result<void> result = co_await write_token();
+        if (result && !lifecycle_.stopping()) result = co_await serve_agent();
+        (*server)->stop();
+        co_await tasks_.join();
+        if (result && !server_result_) result = fail(server_result_.error(), "the server");
+        co_return result;
+    }
+
+    // `server` outlives the task: serve() joins it.
+    io::Task<void> run_server(server::Server& server) {
+        server_result_ = co_await server.run();
+        if (agent_ != nullptr) agent_->stop();
+    }
+
+    io::Task<Result<void>> write_token() {
+        auto client = co_await rpc::Client::connect_unix(plan_.server.socket);
+        if (!client) co_return fail(std::move(client.error()), "making a join token");
+        v1::CreateTokenRequest request;
+        request.set_node(plan_.agent.node);
+        for (const config::ServiceConfig& service : plan_.agent.services) {
+            const auto& listed = request.services();
+            if (std::find(listed.begin(), listed.end(), service.name) != listed.end()) continue;
+            request.add_services(service.name);
+        }
+        auto created = co_await (*client)->call<v1::CreateTokenResponse>(
+            "/hawser.v1.Api/CreateToken", std::move(request));
+        if (!created) co_return fail(std::move(created.error()), "making a join token");
+        auto written = host::write_file(*plan_.agent.join_token_file, created->token());
+        if (written) written = host::write_file(plan_.service_list_file(), plan_.service_list());
+        co_return written;
+    }
+
+    io::Task<Result<void>> serve_agent() {
+        auto agent = agent::Agent::open(
+            plan_.agent, loop_,
+            {.version = build_version, .commit = build_commit, .on_ready = [this] { on_ready(); }});
+        if (!agent) co_return fail(std::move(agent.error()), "the agent");
+        agent_ = agent->get();
+        lifecycle_.on_stop([this] { agent_->stop(); });
+        Result<void> result = co_await agent_->run();
+        lifecycle_.on_stop(nullptr);
+        agent_ = nullptr;
+        if (!result) co_return fail(std::move(result.error()), "the agent");
+        co_return result;
+    }
+
+    void on_ready() {
+        lifecycle_.ready("a mesh of one host");
+        print_line(
+            std::format("ready: a mesh of one host in {}; stop it with Ctrl-C", plan_.folder));
+        print_line(std::format("  hawser status --socket {}", plan_.agent.socket));
+        print_line(std::format("  hawser apply -f FILE --wait --socket {}", plan_.server.socket));
+        std::fflush(stdout);
+    }
+
+    DevPlan plan_;
+    io::Loop loop_;
+    Lifecycle lifecycle_;
+    agent::Agent* agent_ = nullptr; // while it runs
+    Result<void> server_result_;
+    io::TaskGroup tasks_;
+    int exit_code_ = failed;
+};
 
 } // namespace
 
 int run_dev(const DevOptions& options) {
-    Dev dev;
-    auto config = options.agent_config.empty()
-                      ? config::parse_agent_config("[intercept]\nmode = \"explicit\"\n", "dev")
-                      : config::load_agent_config(options.agent_config);
-    if (!config) return report_config(config.error());
-    dev.agent_config = std::move(*config);
-    log::configure(log::parse_level(dev.agent_config.log_level).value_or(log::Level::info),
-                   log::parse_format(dev.agent_config.log_format).value_or(log::Format::automatic));
-    const DataDir dir(options.data_dir);
-    if (auto prepared = prepare(dev, dir.path()); !prepared) return report(prepared.error());
-    Daemon daemon("dev");
-    return daemon.run(run_both(daemon, dev), [&dev] { dev.stop(); });
+    Result<DevPlan> plan = make_plan(options);
+    if (!plan) return report_config(plan.error());
+    configure_log(plan->agent.log_level, plan->agent.log_format);
+    for (const auto& prepare : {init_once, forget_other_services}) {
+        if (const Result<void> prepared = prepare(*plan); !prepared)
+            return report(prepared.error());
+    }
+    return DevProgram(*std::move(plan)).run();
 }
 
 } // namespace hawser::cmd

@@ -3,47 +3,61 @@
 #include "build_info.h"
 #include "config/server_config.h"
 #include "console.h"
-#include "daemon.h"
+#include "daemons.h"
+#include "lifecycle.h"
 #include "log/log.h"
-#include "roots.h"
 #include "server/server.h"
 
 namespace hawser::cmd {
+
 namespace {
 
-struct Running {
-    std::unique_ptr<server::Server> server;
-    bool stopping = false; // before the server was open
+class ServerProgram {
+  public:
+    explicit ServerProgram(config::ServerConfig config)
+        : config_(std::move(config)), loop_("server"), lifecycle_(loop_) {}
 
-    void stop() {
-        stopping = true;
-        if (server != nullptr) server->stop();
+    int run() {
+        log::info("starting the server",
+                  {{"node", config_.node}, {"version", build_version}, {"commit", build_commit}});
+        run_to_end(loop_, live());
+        return exit_code_;
     }
-};
 
-io::Task<Result<void>> serve(Daemon& daemon, Running& running, config::ServerConfig config) {
-    auto opened =
-        co_await server::Server::open(daemon.loop().executor(), std::move(config), build_version);
-    if (!opened) co_return fail(std::move(opened.error()));
-    running.server = std::move(*opened);
-    if (running.stopping) running.server->stop();
-    daemon.ready(std::format("serving {} on {}", running.server->trust_domain().name,
-                             running.server->endpoint().to_string()));
-    auto ended = co_await running.server->run();
-    running.server.reset();
-    co_return ended;
-}
+  private:
+    io::Task<void> live() {
+        const Result<void> result = co_await serve();
+        exit_code_ = lifecycle_.ended(result);
+        co_await lifecycle_.finish();
+        loop_.stop();
+    }
+
+    io::Task<Result<void>> serve() {
+        auto server = co_await server::Server::open(loop_.executor(), config_, build_version);
+        if (!server) co_return fail(std::move(server.error()));
+        lifecycle_.on_stop([&server] { (*server)->stop(); });
+        lifecycle_.ready(std::format("serving {} on {}", (*server)->trust_domain().name,
+                                     (*server)->endpoint().to_string()));
+        log::info("ready", {{"trust_domain", (*server)->trust_domain().name},
+                            {"listen", (*server)->endpoint().to_string()}});
+        Result<void> result = co_await (*server)->run();
+        lifecycle_.on_stop(nullptr);
+        co_return result;
+    }
+
+    config::ServerConfig config_;
+    io::Loop loop_;
+    Lifecycle lifecycle_;
+    int exit_code_ = failed;
+};
 
 } // namespace
 
 int run_server(const std::string& config_file) {
-    auto config = config::load_server_config(config_file);
+    Result<config::ServerConfig> config = config::load_server_config(config_file);
     if (!config) return report_config(config.error());
-    log::configure(log::parse_level(config->log_level).value_or(log::Level::info),
-                   log::parse_format(config->log_format).value_or(log::Format::automatic));
-    Daemon daemon("server");
-    Running running;
-    return daemon.run(serve(daemon, running, std::move(*config)), [&running] { running.stop(); });
+    configure_log(config->log_level, config->log_format);
+    return ServerProgram(*std::move(config)).run();
 }
 
 } // namespace hawser::cmd

@@ -1,0 +1,62 @@
+// Which daemon a command talks to, and one call at a time to it. Blocking: a command has nothing
+// else to do. Each call makes its own loop and connection.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/limits.h"
+#include "base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hawser::cmd {
+
+inline constexpr char agent_socket[] = "/run/hawser/agent.sock";
+inline constexpr char server_socket[] = "/run/hawser/server.sock";
+
+// --socket PATH, or --server HOST:PORT with --token-file (or HAWSER_TOKEN) and --ca.
+struct TargetOptions {
+    std::string socket;
+    std::string server;
+    std::string token_file;
+    std::string ca;
+};
+enum class Reach { socket_only, network_too };
+void add_target_options(CLI::App& app, TargetOptions& options, Reach reach);
+
+class DaemonClient {
+  public:
+    // `sockets`: where to look without --socket and --server; the first that is there.
+    DaemonClient(TargetOptions options, std::vector<std::string> sockets);
+
+    template <typename Response, typename Request>
+    Result<Response> call(const std::string& path, const Request& request,
+                          std::chrono::milliseconds timeout = limits::rpc_timeout) {
+        Result<std::string> bytes = call_bytes(path, request.SerializeAsString(), timeout);
+        if (!bytes) return fail(std::move(bytes.error()));
+        Response response;
+        if (!response.ParseFromString(*bytes)) {
+            return fail(ErrorCode::corrupt, "the answer is not a valid message");
+        }
+        return response;
+    }
+
+    // Prints the failure; the exit code tells a daemon that said no from one that is not there.
+    int report(const Error& error) const;
+    [[nodiscard]] const std::string& address() const { return address_; }
+
+  private:
+    Result<std::string> call_bytes(const std::string& path, std::string request,
+                                   std::chrono::milliseconds timeout);
+
+    TargetOptions options_;
+    std::string address_; // for messages: the socket's path, or HOST:PORT
+    bool wrong_usage_ = false;
+    bool reached_ = false;
+};
+
+} // namespace hawser::cmd

@@ -1,0 +1,71 @@
+#include "lifecycle.h"
+
+#include <csignal>
+#include <cstdlib>
+
+#include "console.h"
+#include "log/log.h"
+
+namespace hawser::cmd {
+
+void configure_log(const std::string& level, const std::string& format) {
+    log::configure(log::parse_level(level).value_or(log::Level::info),
+                   log::parse_format(format).value_or(log::Format::automatic));
+}
+
+Lifecycle::Lifecycle(io::Loop& loop)
+    : signals_(loop.executor(), SIGTERM, SIGINT),
+      systemd_(host::Systemd::from_environment()),
+      tasks_(loop.executor()) {
+    // A peer that went away is an error of the write, not the end of the process.
+    std::signal(SIGPIPE, SIG_IGN);
+    wait_for_signal();
+}
+
+void Lifecycle::wait_for_signal() {
+    signals_.async_wait([this](const asio::error_code& error, int number) {
+        if (error) return;
+        if (stopping_) {
+            log::warn("stopping at once", {{"signal", number}});
+            std::_Exit(128 + number);
+        }
+        stopping_ = true;
+        log::info("stopping", {{"signal", number}});
+        (void)systemd_.stopping("stopping");
+        if (stop_) stop_();
+        wait_for_signal();
+    });
+}
+
+void Lifecycle::on_stop(std::function<void()> stop) {
+    stop_ = std::move(stop);
+    if (stopping_ && stop_) stop_();
+}
+
+void Lifecycle::ready(std::string_view status) {
+    if (auto told = systemd_.ready(status); !told) {
+        log::warn("the service manager was not told", {{"error", told.error()}});
+    }
+    tasks_.spawn(systemd_.run_watchdog());
+}
+
+int Lifecycle::ended(const Result<void>& result) {
+    stop_ = nullptr;
+    if (!stopping_) (void)systemd_.stopping(result ? "ended" : result.error().message);
+    if (result) return done;
+    log::error("cannot go on", {{"error", result.error()}});
+    return failed;
+}
+
+io::Task<void> Lifecycle::finish() {
+    tasks_.cancel();
+    co_await tasks_.join();
+}
+
+void run_to_end(io::Loop& loop, io::Task<void> program) {
+    io::TaskGroup tasks(loop.executor());
+    tasks.spawn(std::move(program));
+    loop.run();
+}
+
+} // namespace hawser::cmd

@@ -1,0 +1,50 @@
+// What makes a program a daemon: it stops when asked to, and tells the service manager how it is.
+// One loop; the object lives as long as the daemon runs.
+#pragma once
+
+#include <asio/signal_set.hpp>
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "host/systemd.h"
+#include "io/loop.h"
+#include "io/task_group.h"
+
+namespace hawser::cmd {
+
+// [log] of either configuration; what it says was checked when it was read.
+void configure_log(const std::string& level, const std::string& format);
+
+class Lifecycle {
+  public:
+    // Takes over SIGTERM and SIGINT, and ignores SIGPIPE.
+    explicit Lifecycle(io::Loop& loop);
+
+    // What the first SIGTERM or SIGINT does, from the loop; at once if it has already come. The
+    // second one ends the process where it stands.
+    void on_stop(std::function<void()> stop);
+    [[nodiscard]] bool stopping() const { return stopping_; }
+
+    void ready(std::string_view status); // and from now on the watchdog is fed
+    // The daemon has ended: tells why, and makes the exit code.
+    [[nodiscard]] int ended(const Result<void>& result);
+    // Nothing of it runs any more; to be awaited before the loop is stopped.
+    [[nodiscard]] io::Task<void> finish();
+
+  private:
+    void wait_for_signal();
+
+    asio::basic_signal_set<io::Executor> signals_;
+    std::function<void()> stop_;
+    bool stopping_ = false;
+    host::Systemd systemd_;
+    io::TaskGroup tasks_;
+};
+
+// Runs `program` (a daemon's whole life, which ends with loop.stop()) on the loop.
+void run_to_end(io::Loop& loop, io::Task<void> program);
+
+} // namespace hawser::cmd

@@ -1,0 +1,176 @@
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <cerrno>
+#include <format>
+#include <set>
+
+#include "base/bytes.h"
+#include "config/config_file.h"
+#include "config/resource_file.h"
+#include "console.h"
+#include "daemon_client.h"
+#include "model/codec.h"
+#include "model/proto/control.pb.h"
+#include "verbs.h"
+
+namespace hawser::cmd {
+
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+    TargetOptions target;
+    std::vector<std::string> files;
+    bool wait = false;
+    bool dry_run = false;
+    std::string timeout = "30s";
+    bool json = false;
+};
+
+Result<std::string> read_stdin() {
+    std::string text;
+    std::array<char, 16384> buffer;
+    ssize_t got = 0;
+    while (text.size() <= limits::config_file_bytes &&
+           (got = ::read(STDIN_FILENO, buffer.data(), buffer.size())) > 0) {
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    if (got < 0) return fail_errno(errno, "stdin");
+    return text;
+}
+
+// All files together are one change: a resource in two of them is as wrong as one twice in one.
+class Collection {
+  public:
+    void add(const std::string& path) {
+        const bool from_stdin = path == "-";
+        const std::string name = from_stdin ? "stdin" : path;
+        const Result<std::string> text = from_stdin ? read_stdin() : config::read_config_file(path);
+        if (!text) return problem(text.error().message);
+        Result<config::ResourceFile> file = config::parse_resources(*text, name);
+        if (!file) return problem(file.error().message);
+        take(file->services, all_.services, "service", name);
+        take(file->policies, all_.policies, "policy", name);
+    }
+    [[nodiscard]] Result<model::ApplyResources> all() && {
+        if (problems_.empty() && all_.services.empty() && all_.policies.empty()) {
+            problem("nothing to apply: no [[service]] and no [[policy]]");
+        }
+        if (problems_.empty()) return std::move(all_);
+        return fail(ErrorCode::invalid, std::move(problems_));
+    }
+
+  private:
+    void problem(const std::string& message) {
+        problems_ += (problems_.empty() ? "" : "\n") + message;
+    }
+    template <typename T>
+    void take(std::vector<T>& from, std::vector<T>& to, const std::string& kind,
+              const std::string& file) {
+        for (T& resource : from) {
+            if (!names_.insert(kind + "/" + resource.name).second) {
+                problem(std::format("{}: {} {} is in another file too", file, kind,
+                                    quote(resource.name)));
+            }
+            to.push_back(std::move(resource));
+        }
+    }
+
+    model::ApplyResources all_;
+    std::set<std::string> names_;
+    std::string problems_;
+};
+
+json enforcement_json(const v1::WaitEnforcedResponse& waited) {
+    return {{"all", waited.all()},
+            {"agents", waited.agents()},
+            {"behind", std::vector<std::string>(waited.behind().begin(), waited.behind().end())}};
+}
+
+Result<v1::WaitEnforcedResponse> wait_enforced(DaemonClient& client, std::uint64_t index,
+                                               Duration timeout) {
+    v1::WaitEnforcedRequest request;
+    request.set_index(index);
+    request.set_timeout_ms(timeout.count());
+    return client.call<v1::WaitEnforcedResponse>("/hawser.v1.Api/WaitEnforced", request,
+                                                 timeout + limits::rpc_timeout);
+}
+
+void print_changes(const v1::ApplyResponse& applied, bool dry_run) {
+    for (const std::string& line : applied.changed()) print_line(printable(line, 200));
+    if (applied.changed().empty()) print_line("nothing changes");
+    if (dry_run) print_line("dry run: nothing was applied");
+    if (!dry_run) print_line(std::format("index {}", applied.index()));
+}
+
+std::string behind_text(const v1::WaitEnforcedResponse& waited) {
+    std::string text;
+    for (const std::string& node : waited.behind()) text += (text.empty() ? "" : ", ") + node;
+    return text;
+}
+
+int run(const Options& options) {
+    const Result<Duration> timeout = parse_duration(options.timeout);
+    if (!timeout) return report(timeout.error().context("--timeout"));
+    Collection collection;
+    for (const std::string& file : options.files) collection.add(file);
+    const Result<model::ApplyResources> resources = std::move(collection).all();
+    if (!resources) return report_config(resources.error());
+
+    v1::ApplyRequest request;
+    *request.mutable_resources() = model::to_proto(*resources);
+    request.set_dry_run(options.dry_run);
+    DaemonClient client(options.target, {server_socket});
+    const auto applied = client.call<v1::ApplyResponse>("/hawser.v1.Api/Apply", request);
+    if (!applied) return client.report(applied.error());
+    json value = {
+        {"index", applied->index()},
+        {"changed", std::vector<std::string>(applied->changed().begin(), applied->changed().end())},
+        {"dry_run", options.dry_run}};
+    if (!options.json) print_changes(*applied, options.dry_run);
+    if (!options.wait || options.dry_run) {
+        if (options.json) print_json(value);
+        return done;
+    }
+
+    const auto waited = wait_enforced(client, applied->index(), *timeout);
+    if (!waited)
+        return client.report(waited.error().context("applied, but waiting for the agents failed"));
+    value["enforced"] = enforcement_json(*waited);
+    if (options.json) print_json(value);
+    if (!waited->all()) {
+        return report({.code = ErrorCode::deadline_exceeded,
+                       .message = std::format("applied, but after {} not enforced by {}",
+                                              format_duration(*timeout), behind_text(*waited))});
+    }
+    if (!options.json) print_line(std::format("enforced by all {} agents", waited->agents()));
+    return done;
+}
+
+} // namespace
+
+void add_apply(CLI::App& root, Action& chosen) {
+    auto options = std::make_shared<Options>();
+    CLI::App& verb = *root.add_subcommand(
+        "apply", "Create or change services and policies, all at once or not at all");
+    verb.add_option("-f,--file", options->files, "a resource file; '-' reads stdin")
+        ->required()
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    verb.add_flag("--wait", options->wait,
+                  "return when every agent enforces it, or name those that do not");
+    verb.add_option("--timeout", options->timeout, "with --wait: how long")
+        ->type_name("DURATION")
+        ->capture_default_str();
+    verb.add_flag("--dry-run", options->dry_run, "only say what would change");
+    add_target_options(verb, options->target, Reach::network_too);
+    verb.add_flag("--json", options->json, "print JSON");
+    verb.footer("Example:\n  hawser apply -f services.toml -f policies.toml --wait");
+    on_chosen(verb, chosen, options, run);
+}
+
+} // namespace hawser::cmd

@@ -1,0 +1,65 @@
+// The verbs that run daemons: server, agent, dev.
+#include "daemons.h"
+#include "verbs.h"
+
+namespace hawser::cmd {
+
+namespace {
+
+struct Options {
+    std::string config;
+};
+
+int server(const Options& options) {
+    return run_server(options.config);
+}
+
+int agent(const Options& options) {
+    return run_agent(options.config);
+}
+
+void add_daemon(CLI::App& root, Action& chosen, const std::string& name, const std::string& about,
+                int (*run)(const Options&)) {
+    auto options = std::make_shared<Options>();
+    options->config = "/etc/hawser/" + name + ".toml";
+    CLI::App& verb = *root.add_subcommand(name, about);
+    verb.add_option("-c,--config", options->config, name + ".toml")
+        ->type_name("FILE")
+        ->capture_default_str();
+    verb.footer(
+        "Stops in good order at SIGTERM or SIGINT; at once at the second one.\n"
+        "Example:\n  hawser " +
+        name + " -c /etc/hawser/" + name + ".toml");
+    on_chosen(verb, chosen, options, run);
+}
+
+} // namespace
+
+void add_server(CLI::App& root, Action& chosen) {
+    add_daemon(root, chosen, "server",
+               "Run a server: registry, certificate authority and control plane", server);
+}
+
+void add_agent(CLI::App& root, Action& chosen) {
+    add_daemon(root, chosen, "agent", "Run the agent of this host: the proxy of its services",
+               agent);
+}
+
+void add_dev(CLI::App& root, Action& chosen) {
+    auto options = std::make_shared<DevOptions>();
+    CLI::App& verb = *root.add_subcommand(
+        "dev", "Run a server and an agent in one process, to try things on this host");
+    verb.add_option(
+            "--data-dir", options->data_dir,
+            "where everything is kept (default /var/lib/hawser/dev, or ~/.local/state/hawser)")
+        ->type_name("DIR");
+    verb.add_option("-c,--config", options->config, "an agent.toml with the services of this host")
+        ->type_name("FILE");
+    verb.add_option("--listen", options->listen, "where the server listens")
+        ->type_name("ADDRESS:PORT")
+        ->capture_default_str();
+    verb.footer("Example:\n  hawser dev --data-dir /tmp/mesh -c agent.toml");
+    on_chosen(verb, chosen, options, run_dev);
+}
+
+} // namespace hawser::cmd

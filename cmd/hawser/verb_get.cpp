@@ -1,0 +1,83 @@
+#include <nlohmann/json.hpp>
+
+#include "base/bytes.h"
+#include "catalog.h"
+#include "config/resource_file.h"
+#include "console.h"
+#include "resource_json.h"
+#include "verbs.h"
+
+namespace hawser::cmd {
+
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+    TargetOptions target;
+    std::string kind;
+    std::string name;
+    bool json = false;
+};
+
+// As it could be applied again, for what can be applied; otherwise as JSON.
+void print_one(const model::Change& row) {
+    if (const auto* service = std::get_if<model::Service>(row.value.get())) {
+        return print_line(config::to_toml(*service));
+    }
+    if (const auto* policy = std::get_if<model::Policy>(row.value.get())) {
+        return print_line(config::to_toml(*policy));
+    }
+    print_json(to_json(row));
+}
+
+std::string summary(const model::Change& row) {
+    json value = to_json(row);
+    for (const char* shown : {"index", "name"}) value.erase(shown);
+    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void print_all(const std::vector<model::Change>& rows) {
+    TextTable table({"NAME", "INDEX", "VALUE"});
+    for (const model::Change& row : rows)
+        table.add({row.key, std::to_string(row.index), summary(row)});
+    table.print();
+}
+
+int run(const Options& options) {
+    const Result<model::Kind> kind = model::parse_kind(options.kind);
+    if (!kind) return report(kind.error());
+    if (!model::visible_to_agents(*kind)) {
+        return report({ErrorCode::invalid, "tokens are not for reading; see hawser token list"});
+    }
+    DaemonClient client(options.target, {server_socket, agent_socket});
+    const auto rows = get_rows(client, *kind, options.name);
+    if (!rows) return client.report(rows.error());
+    if (!options.name.empty() && rows->size() == 1) {
+        options.json ? print_json(to_json(rows->front())) : print_one(rows->front());
+    } else if (options.json) {
+        json all = json::array();
+        for (const model::Change& row : *rows) all.push_back(to_json(row));
+        print_json(all);
+    } else {
+        print_all(*rows);
+    }
+    return done;
+}
+
+} // namespace
+
+void add_get(CLI::App& root, Action& chosen) {
+    auto options = std::make_shared<Options>();
+    CLI::App& verb = *root.add_subcommand("get", "Print resources as the registry holds them");
+    verb.add_option("KIND", options->kind, "service, policy, node, instance or trust_domain")
+        ->required();
+    verb.add_option("NAME", options->name,
+                    "one of them; services and policies are printed as TOML");
+    add_target_options(verb, options->target, Reach::network_too);
+    verb.add_flag("--json", options->json, "print JSON");
+    verb.footer("Example:\n  hawser get policy web-calls-api > policy.toml");
+    on_chosen(verb, chosen, options, run);
+}
+
+} // namespace hawser::cmd

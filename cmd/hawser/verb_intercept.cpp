@@ -1,0 +1,74 @@
+#include <nlohmann/json.hpp>
+
+#include "base/bytes.h"
+#include "console.h"
+#include "daemon_client.h"
+#include "model/proto/control.pb.h"
+#include "verbs.h"
+
+namespace hawser::cmd {
+
+namespace {
+
+struct Options {
+    TargetOptions target;
+    bool json = false;
+};
+
+void print_lines(const std::string& text) {
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find('\n', at), text.size());
+        print_line("  " + printable(text.substr(at, end - at), 500));
+        at = end + 1;
+    }
+}
+
+void print(const v1::InterceptStatusResponse& status) {
+    if (status.mode() == "explicit")
+        return print_line("explicit mode: no kernel rules, none intended");
+    if (status.matches()) {
+        print_line("transparent mode: the kernel's rules " + toned("match", Tone::good) +
+                   " what is intended");
+        return;
+    }
+    print_line("transparent mode: the kernel's rules are " +
+               toned("not what is intended", Tone::bad));
+    print_lines(status.difference());
+}
+
+int run(const Options& options) {
+    DaemonClient client(options.target, {agent_socket});
+    const auto status = client.call<v1::InterceptStatusResponse>("/hawser.v1.Agent/InterceptStatus",
+                                                                 v1::InterceptStatusRequest());
+    if (!status) return client.report(status.error());
+    if (options.json) {
+        print_json({{"mode", status->mode()},
+                    {"matches", status->matches()},
+                    {"intended", status->intended()},
+                    {"actual", status->actual()},
+                    {"difference", status->difference()}});
+    } else {
+        print(*status);
+    }
+    return status->matches() ? done : failed;
+}
+
+} // namespace
+
+void add_intercept(CLI::App& root, Action& chosen) {
+    CLI::App& intercept =
+        *root.add_subcommand("intercept", "Look at the kernel rules of this host's agent");
+    intercept.require_subcommand(1);
+    intercept.footer("Example:\n  hawser intercept status");
+    auto options = std::make_shared<Options>();
+    CLI::App& verb =
+        *intercept.add_subcommand("status", "Compare the kernel's rules with what they should be");
+    add_target_options(verb, options->target, Reach::socket_only);
+    verb.add_flag("--json", options->json, "print JSON");
+    verb.footer(
+        "Exits with 1 if they differ: '-' is missing, '+' is there but not ours.\n"
+        "Example:\n  hawser intercept status");
+    on_chosen(verb, chosen, options, run);
+}
+
+} // namespace hawser::cmd

@@ -1,0 +1,108 @@
+#include <unistd.h>
+
+#include <optional>
+
+#include "console.h"
+#include "daemon_client.h"
+#include "io/clock.h"
+#include "status_view.h"
+#include "verbs.h"
+
+namespace hawser::cmd {
+
+namespace {
+
+using nlohmann::json;
+
+struct Options {
+    TargetOptions target;
+    bool json = false;
+};
+
+// One of them answered, and the other is not what runs there.
+struct Statuses {
+    std::optional<v1::AgentStatusResponse> agent;
+    std::optional<v1::ServerStatusResponse> server;
+};
+
+Result<v1::AgentStatusResponse> ask_agent(DaemonClient& client) {
+    return client.call<v1::AgentStatusResponse>("/hawser.v1.Agent/Status",
+                                                v1::AgentStatusRequest());
+}
+Result<v1::ServerStatusResponse> ask_server(DaemonClient& client) {
+    return client.call<v1::ServerStatusResponse>("/hawser.v1.Api/ServerStatus",
+                                                 v1::ServerStatusRequest());
+}
+
+Result<Statuses> ask_either(DaemonClient& client) {
+    Statuses statuses;
+    Result<v1::AgentStatusResponse> agent = ask_agent(client);
+    if (agent) {
+        statuses.agent = *std::move(agent);
+        return statuses;
+    }
+    if (agent.error().code != ErrorCode::unimplemented) return fail(std::move(agent.error()));
+    Result<v1::ServerStatusResponse> server = ask_server(client);
+    if (!server) return fail(std::move(server.error()));
+    statuses.server = *std::move(server);
+    return statuses;
+}
+
+// The daemon that was named.
+int show_one(const Options& options) {
+    DaemonClient client(options.target, {agent_socket});
+    const Result<Statuses> statuses = ask_either(client);
+    if (!statuses) return client.report(statuses.error());
+    if (options.json) {
+        print_json(statuses->agent ? to_json(*statuses->agent) : to_json(*statuses->server));
+    } else if (statuses->agent) {
+        print(*statuses->agent, io::wall_now());
+    } else {
+        print(*statuses->server, io::wall_now());
+    }
+    return done;
+}
+
+// Whichever daemons run on this host.
+int show_host(const Options& options) {
+    DaemonClient agent_client({}, {agent_socket}), server_client({}, {server_socket});
+    const auto agent = ask_agent(agent_client);
+    const auto server = ask_server(server_client);
+    const bool agent_there = ::access(agent_socket, F_OK) == 0;
+    const bool server_there = ::access(server_socket, F_OK) == 0;
+    if (!agent && !server) {
+        if (agent_there || !server_there) return agent_client.report(agent.error());
+        return server_client.report(server.error());
+    }
+    int code = done; // a socket without an answer is worth saying, beside the other's answer
+    if (!agent && agent_there) code = agent_client.report(agent.error());
+    if (!server && server_there) code = server_client.report(server.error());
+    if (options.json) {
+        print_json({{"agent", agent ? to_json(*agent) : json()},
+                    {"server", server ? to_json(*server) : json()}});
+        return code;
+    }
+    if (server) print(*server, io::wall_now());
+    if (server && agent) print_line("");
+    if (agent) print(*agent, io::wall_now());
+    return code;
+}
+
+int run(const Options& options) {
+    const bool named = !options.target.socket.empty() || !options.target.server.empty();
+    return named ? show_one(options) : show_host(options);
+}
+
+} // namespace
+
+void add_status(CLI::App& root, Action& chosen) {
+    auto options = std::make_shared<Options>();
+    CLI::App& verb = *root.add_subcommand("status", "Show the daemons of this host at a glance");
+    add_target_options(verb, options->target, Reach::network_too);
+    verb.add_flag("--json", options->json,
+                  "print JSON: {agent, server}, or the one named by --socket or --server");
+    verb.footer("Example:\n  hawser status");
+    on_chosen(verb, chosen, options, run);
+}
+
+} // namespace hawser::cmd
