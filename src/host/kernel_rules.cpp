@@ -7,12 +7,15 @@
 #include <utility>
 
 #include "host/child_process.h"
+#include "io/socket.h"
 
 namespace hawser::host {
 namespace {
 
 // A listing of some thousand rules; ours has about twenty.
 constexpr std::size_t max_listing = 256 << 10;
+constexpr int status_attempts = 50;
+constexpr std::chrono::milliseconds status_pause{20};
 
 // The agent's PATH may lack the sbin folders.
 std::string find_nft() {
@@ -57,6 +60,21 @@ std::vector<std::string> without(std::vector<std::string> all,
 }
 
 } // namespace
+
+// Tells status() that the rules are being changed, however the change ends.
+class KernelRules::Change {
+  public:
+    explicit Change(KernelRules& rules) : rules_(rules) {
+        ++rules_.changes_;
+        ++rules_.changing_;
+    }
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+    ~Change() { --rules_.changing_; }
+
+  private:
+    KernelRules& rules_;
+};
 
 KernelStatus compare_listings(std::string_view wanted, std::string_view found) {
     const auto want = statements(wanted), have = statements(found);
@@ -109,6 +127,7 @@ io::Task<Result<std::optional<std::string>>> KernelRules::list() {
 
 io::Task<Result<void>> KernelRules::apply(KernelIntent intent) {
     if (intent.mark == 0) co_return fail(ErrorCode::invalid, "the agent's mark must not be 0");
+    const Change change(*this);
     std::vector<std::string> arguments = {"-f", "-"};
     auto applied = co_await nft(std::move(arguments), render(intent));
     if (!applied) co_return fail(std::move(applied.error()), "applying the kernel rules");
@@ -121,6 +140,7 @@ io::Task<Result<void>> KernelRules::apply(KernelIntent intent) {
 }
 
 io::Task<Result<void>> KernelRules::remove(OnExit on_exit) {
+    const Change change(*this);
     KernelIntent intent = intent_.value_or(KernelIntent{});
     intent.on_exit = on_exit;
     std::vector<std::string> arguments = {"-f", "-"};
@@ -132,9 +152,16 @@ io::Task<Result<void>> KernelRules::remove(OnExit on_exit) {
 }
 
 io::Task<Result<KernelStatus>> KernelRules::status() {
-    auto listing = co_await list();
-    if (!listing) co_return fail(std::move(listing.error()), "reading the kernel rules");
-    co_return compare_listings(applied_listing_, std::move(*listing).value_or(""));
+    // A change of our own in between would look like somebody else's.
+    for (int attempt = 1;; ++attempt) {
+        const std::uint64_t before = changes_;
+        auto listing = co_await list();
+        if (!listing) co_return fail(std::move(listing.error()), "reading the kernel rules");
+        if ((changes_ == before && changing_ == 0) || attempt == status_attempts)
+            co_return compare_listings(applied_listing_, std::move(*listing).value_or(""));
+        if (!co_await io::sleep(status_pause))
+            co_return fail(ErrorCode::cancelled, "reading the kernel rules: cancelled");
+    }
 }
 
 } // namespace hawser::host

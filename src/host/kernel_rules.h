@@ -69,11 +69,13 @@ class KernelRules {
     [[nodiscard]] io::Task<Result<void>> apply(KernelIntent intent);
     // Deletes the table, or leaves the closed one. Fine if there is none.
     [[nodiscard]] io::Task<Result<void>> remove(OnExit on_exit);
-    // Against what apply() last established; without one, nothing ever matches.
+    // Against what apply() last established; without one, nothing ever matches. Waits for a change
+    // of our own that is on its way.
     [[nodiscard]] io::Task<Result<KernelStatus>> status();
     [[nodiscard]] const std::optional<KernelIntent>& intent() const { return intent_; }
 
   private:
+    class Change;
     [[nodiscard]] io::Task<Result<std::string>> nft(std::vector<std::string> arguments,
                                                     std::string script);
     [[nodiscard]] io::Task<Result<std::optional<std::string>>> list();
@@ -82,6 +84,8 @@ class KernelRules {
     KernelRulesOptions options_;
     std::optional<KernelIntent> intent_;
     std::string applied_listing_;
+    std::uint64_t changes_ = 0; // begun so far
+    int changing_ = 0;          // not ended yet
 };
 
 } // namespace hawser::host

@@ -75,7 +75,9 @@ std::optional<ByteView> UdpListener::receive(UdpPeer& peer) {
     if (got < 0) return {};
     peer.address.length = message.msg_namelen;
     keep_local_address(message, peer);
-    return ByteView(buffer_.data(), static_cast<std::size_t>(got));
+    // Longer than any query: as if empty, which nobody answers.
+    const bool cut = (message.msg_flags & MSG_TRUNC) != 0;
+    return ByteView(buffer_.data(), cut ? 0 : static_cast<std::size_t>(got));
 }
 
 void UdpListener::send(const UdpPeer& peer, std::string_view text) {

@@ -38,8 +38,7 @@ class UdpListener {
     explicit UdpListener(UdpSocket socket) : socket_(std::move(socket)) {}
 
     UdpSocket socket_;
-    std::array<std::uint8_t, 4096>
-        buffer_{}; // no query is longer; a longer one is cut, and refused
+    std::array<std::uint8_t, 4096> buffer_{}; // no query is longer
 };
 
 } // namespace hawser::host

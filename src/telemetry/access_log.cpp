@@ -23,14 +23,14 @@ using std::chrono::steady_clock;
 constexpr std::size_t queued_records = 8192; // some 4 MB at most; a second of busy traffic
 constexpr auto shutdown_time = std::chrono::seconds(1);
 constexpr int poll_milliseconds = 100; // how often a stuck write looks for the end
-constexpr const char* journal_path = "/run/systemd/journal/socket";
+constexpr std::string_view journal_path = "/run/systemd/journal/socket";
 
 Result<int> journal_socket() {
     const int descriptor = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return fail_errno(errno, "opening the journal");
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path, journal_path);
+    std::memcpy(address.sun_path, journal_path.data(), journal_path.size());
     if (::connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0)
         return descriptor;
     const int error = errno;

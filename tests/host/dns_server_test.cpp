@@ -331,6 +331,18 @@ TEST_CASE("garbage on tcp ends that connection only") {
     CHECK(ask(responder.at(), "api.mesh", true).has("n api.mesh A 240.0.0.1"));
 }
 
+TEST_CASE("a datagram longer than any query is dropped, not cut and forwarded") {
+    Upstream upstream(answer_all);
+    Responder responder({.upstreams = {upstream.at()}});
+    const TestSocket asker(AF_INET, SOCK_DGRAM);
+    REQUIRE(asker.connect(responder.at()) == 0);
+    asker.send(query("example.com", 1) + std::string(5'000, 'x'));
+    asker.send(query("api.mesh", 1, {.id = 7}));
+    CHECK(read_answer(asker.receive()).id == 7);
+    CHECK(upstream.udp_queries() == 0);
+    CHECK(responder.count(DnsResult::dropped) == 1);
+}
+
 TEST_CASE("two listeners cannot share an endpoint") {
     Responder responder({});
     LoopRunner loop;

@@ -9,6 +9,7 @@
 #include "host/files.h"
 #include "host/interfaces.h"
 #include "host/routes.h"
+#include "io/task_group.h"
 #include "network_namespace.h"
 #include "sockets.h"
 
@@ -56,6 +57,18 @@ void check_redirected(const char* vip, const char* listener) {
     CHECK(caller.peer() == endpoint(vip));
     CHECK(io::original_destination(accepted.get()) == endpoint(vip));
     CHECK(accepted.peer() == caller.local());
+}
+
+io::Task<void> apply_quietly(KernelRules& rules, std::vector<std::string>& failures) {
+    auto applied = co_await rules.apply(intent());
+    if (!applied) failures.push_back(applied.error().message);
+}
+io::Task<void> expect_match(KernelRules& rules, std::vector<std::string>& failures) {
+    auto status = co_await rules.status();
+    if (!status)
+        failures.push_back(status.error().message);
+    else if (!status->matches)
+        failures.push_back(status->listing);
 }
 
 } // namespace
@@ -155,6 +168,21 @@ TEST_CASE("the status notices each change by hand") {
         status = rules.status();
         CHECK_FALSE(status.present);
         CHECK_FALSE(status.matches);
+    });
+}
+
+TEST_CASE("a status asked for during a change of our own finds no difference") {
+    in_namespace([] {
+        Rules rules;
+        rules.apply(intent());
+        io::TaskGroup tasks(rules.loop.executor());
+        std::vector<std::string> failures;
+        for (int i = 0; i < 10; ++i) {
+            tasks.spawn(apply_quietly(rules.rules, failures));
+            tasks.spawn(expect_match(rules.rules, failures));
+            rules.loop.run(tasks.join());
+        }
+        CHECK(failures == std::vector<std::string>{});
     });
 }
 
