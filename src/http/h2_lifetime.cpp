@@ -36,7 +36,9 @@ void H2Transport::check_progress() {
                         "the peer makes work and does not read the answers"));
     if (write_pending_ || !output().empty()) return;
     if (session_.terminated()) return end(fail(session_.failure()));
-    if (session_.drained()) begin_linger();
+    if (!session_.drained()) return;
+    if (session_.peer_error()) return end(fail(*session_.peer_error()));
+    begin_linger();
 }
 
 // Everything was said. Closing now could destroy bytes that the peer has not read yet (the kernel

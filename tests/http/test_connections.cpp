@@ -142,6 +142,7 @@ TestEnd::TestEnd(TestLoop& loop, io::Socket socket, std::unique_ptr<tls::Session
 TestEnd::~TestEnd() {
     tasks_.cancel();
     HAWSER_CHECK(loop_.until([this] { return tasks_.size() == 0; }));
+    connection.reset(); // while its handlers live
 }
 
 io::Task<void> TestEnd::serve(TestEnd& end) {
