@@ -186,7 +186,6 @@ void AdminSocket::start() {
 io::Task<void> AdminSocket::stop() {
     tasks_.cancel();
     co_await tasks_.join();
-    (void)::unlink(path_.c_str());
 }
 
 } // namespace hawser::agent

@@ -312,10 +312,13 @@ void Table::require(std::string_view key) {
 
 void Table::finish() {
     if (std::exchange(finished_, true)) return;
+    bool unknown = false;
     for (const auto& [key, place, value] : value_.entries) {
         if (std::ranges::contains(known_, std::string_view(key))) continue;
         problems_.add(place, "unknown key " + shown(key) + suggestion(key, known_));
+        unknown = true;
     }
+    if (!unknown && !missing_.empty()) problems_.add(value_.place, missing_);
 }
 
 } // namespace hawser::config

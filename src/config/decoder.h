@@ -87,6 +87,9 @@ class Table {
     void not_yet(std::string_view key);
     // 'key' is missing, unless it is there.
     void require(std::string_view key);
+    // Something that one of several keys would say is not there: told by finish(), unless an
+    // unknown key, most likely the misspelt one, explains it.
+    void missing(std::string message) { missing_ = std::move(message); }
     // Asked for, with any type.
     [[nodiscard]] const Value* find(std::string_view key);
     void problem(Place place, std::string message) { problems_.add(place, std::move(message)); }
@@ -121,6 +124,7 @@ class Table {
     Problems& problems_;
     std::string path_;
     std::vector<std::string_view> known_;
+    std::string missing_;
     bool finished_ = false;
 };
 

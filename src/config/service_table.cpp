@@ -54,10 +54,9 @@ void read_check_kind(Table& table, CheckConfig& check) {
     }
     const int kinds = int{table.has("http")} + int{table.has("tcp")} + int{table.has("exec")};
     const bool later = table.has("grpc") || table.has("unit") || table.has("ttl");
-    if (kinds + int{later} != 1) {
-        table.problem(table.place(), kinds == 0 && !later
-                                         ? "a check needs one of 'http', 'tcp' and 'exec'"
-                                         : "a check has only one of 'http', 'tcp' and 'exec'");
+    if (kinds + int{later} == 0) table.missing("a check needs one of 'http', 'tcp' and 'exec'");
+    if (kinds + int{later} > 1) {
+        table.problem(table.place(), "a check has only one of 'http', 'tcp' and 'exec'");
     }
     if (table.has("http")) check.kind = CheckKind::http;
     if (table.has("exec")) check.kind = CheckKind::exec;

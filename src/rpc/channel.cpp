@@ -11,17 +11,41 @@ std::chrono::milliseconds left_until(SteadyClock::time_point deadline) {
     return std::chrono::ceil<std::chrono::milliseconds>(deadline - SteadyClock::now());
 }
 
+// Why a stream is over; nothing: both sides ended it.
+std::optional<Error> what_happened(http::H2Code code) {
+    switch (code) {
+        case http::H2Code::no_error: return std::nullopt;
+        case http::H2Code::internal_error:
+            return Error{ErrorCode::unavailable, "the connection broke"};
+        case http::H2Code::refused_stream:
+            return Error{ErrorCode::unavailable, "the peer takes no more calls"};
+        case http::H2Code::enhance_your_calm:
+            return Error{ErrorCode::resource_exhausted, "the peer is overloaded"};
+        default: return Error{ErrorCode::cancelled, "the peer ended the call"};
+    }
+}
+
 } // namespace
 
 Channel::Channel(io::Executor executor) : readable_(executor), writable_(executor) {}
 
 Channel::~Channel() {
     cut(http::H2Code::cancel);
+    if (memory_ != nullptr) memory_->held -= accounted_;
 }
 
-void Channel::attach(http::H2Connection& connection, http::StreamId stream) {
+void Channel::attach(http::H2Connection& connection, http::StreamId stream, MessageMemory* memory) {
     connection_ = &connection;
     stream_ = stream;
+    memory_ = memory;
+}
+
+// false: the connection's calls hold too much.
+bool Channel::account() {
+    if (memory_ == nullptr) return true;
+    memory_->held += parser_.held() - accounted_;
+    accounted_ = parser_.held();
+    return memory_->held <= MessageMemory::limit;
 }
 
 void Channel::cut(http::H2Code code) {
@@ -52,10 +76,25 @@ io::Task<Result<std::optional<std::string>>> Channel::read(std::chrono::millisec
 
 std::string Channel::take_message() {
     std::string message = parser_.take();
+    (void)account();
     if (parser_.empty() && unconsumed_ > 0 && connection_ != nullptr)
         connection_->consume(stream_, std::exchange(unconsumed_, 0));
     return message;
 }
+
+class Channel::WholeOrNothing {
+  public:
+    WholeOrNothing(Channel& channel, const ByteView& rest) : channel_(channel), rest_(rest) {}
+    ~WholeOrNothing() {
+        if (!rest_.empty()) channel_.cut(http::H2Code::cancel);
+    }
+    WholeOrNothing(const WholeOrNothing&) = delete;
+    WholeOrNothing& operator=(const WholeOrNothing&) = delete;
+
+  private:
+    Channel& channel_;
+    const ByteView& rest_;
+};
 
 io::Task<Result<void>> Channel::write(std::string message, std::chrono::milliseconds timeout) {
     if (message.size() > limits::rpc_message_bytes)
@@ -64,6 +103,8 @@ io::Task<Result<void>> Channel::write(std::string message, std::chrono::millisec
     const std::string bytes = frame(message);
     ByteView rest = as_bytes(bytes);
     if (connection_ != nullptr) before_write();
+    // Half a message would garble what follows: leaving early, also by being cancelled, ends it.
+    const WholeOrNothing guard(*this, rest);
     while (!rest.empty()) {
         if (failure_) co_return fail(*failure_);
         if (connection_ == nullptr) co_return fail(ErrorCode::unavailable, "the stream is closed");
@@ -82,6 +123,8 @@ void Channel::on_data(ByteView data) {
         fail_with(std::move(fed.error()));
         return;
     }
+    if (!account())
+        return fail_with({ErrorCode::resource_exhausted, "the connection's calls hold too much"});
     if (parser_.empty()) {
         if (connection_ != nullptr) connection_->consume(stream_, data.size());
         return;
@@ -99,11 +142,7 @@ void Channel::on_end() {
 
 void Channel::on_closed(http::H2Code code) {
     connection_ = nullptr;
-    if (code != http::H2Code::no_error && !failure_) {
-        failure_ = code == http::H2Code::internal_error
-                       ? Error{ErrorCode::unavailable, "the connection broke"}
-                       : Error{ErrorCode::cancelled, "the peer ended the call"};
-    }
+    if (!failure_) failure_ = what_happened(code);
     readable_.notify();
     writable_.notify();
     closed_early();

@@ -16,13 +16,22 @@
 
 namespace hawser::rpc {
 
+// What the calls of one connection hold of messages not yet handled: bounded together, because
+// the bound of one message times that of streams would be gigabytes.
+struct MessageMemory {
+    static constexpr std::size_t limit = 2 * limits::rpc_message_bytes;
+    std::size_t held = 0;
+};
+
 class Channel : public http::StreamHandler, public MessageStream {
   public:
     ~Channel() override;
     Channel(const Channel&) = delete;
     Channel& operator=(const Channel&) = delete;
 
-    void attach(http::H2Connection& connection, http::StreamId stream);
+    // `memory`, if any, outlives the channel.
+    void attach(http::H2Connection& connection, http::StreamId stream,
+                MessageMemory* memory = nullptr);
 
     io::Task<Result<std::optional<std::string>>> read(std::chrono::milliseconds timeout) override;
     io::Task<Result<void>> write(std::string message, std::chrono::milliseconds timeout) override;
@@ -51,14 +60,19 @@ class Channel : public http::StreamHandler, public MessageStream {
     io::Signal readable_;
 
   private:
+    class WholeOrNothing;
+
     void on_data(ByteView data) override;
     void on_end() override;
     void on_writable() override { writable_.notify(); }
     void on_closed(http::H2Code code) override;
     [[nodiscard]] std::string take_message();
+    [[nodiscard]] bool account();
 
     io::Signal writable_;
     std::size_t unconsumed_ = 0;
+    MessageMemory* memory_ = nullptr;
+    std::size_t accounted_ = 0; // of parser_, in memory_
 };
 
 } // namespace hawser::rpc

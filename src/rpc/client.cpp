@@ -18,11 +18,10 @@ http::H2Options client_options(std::chrono::milliseconds timeout) {
 
 } // namespace
 
-// Shared with the task that runs the connection and with open calls, which may outlive the client.
+// Shared with open calls, which may outlive the client.
 struct Client::Impl {
     std::unique_ptr<http::H2Connection> connection;
     std::string bearer;
-    bool broken = false;
 };
 
 namespace {
@@ -31,6 +30,7 @@ class ClientChannel final : public Channel {
   public:
     ClientChannel(io::Executor executor, std::shared_ptr<void> owner)
         : Channel(executor), owner_(std::move(owner)) {}
+    ~ClientChannel() { abort(); } // before the connection may go
 
     void finish() override {
         if (connection_ != nullptr) connection_->finish(stream_);
@@ -107,12 +107,6 @@ Client::~Client() {
     impl_->connection->abort();
 }
 
-// The connection's task keeps what it runs, and ends when the connection does.
-io::Task<void> Client::run(std::shared_ptr<Impl> impl) {
-    (void)co_await impl->connection->run();
-    impl->broken = true;
-}
-
 io::Task<Result<std::shared_ptr<Client::Impl>>> Client::connect(
     io::Socket socket, std::unique_ptr<tls::Session> session, std::chrono::milliseconds timeout) {
     auto impl = std::make_shared<Impl>();
@@ -120,7 +114,7 @@ io::Task<Result<std::shared_ptr<Client::Impl>>> Client::connect(
                                                             client_options(timeout), nullptr);
     if (auto done = co_await impl->connection->handshake(); !done)
         co_return fail(std::move(done.error()));
-    io::spawn_self_owned(impl->connection->executor(), run(impl));
+    impl->connection->start();
     co_return impl;
 }
 
@@ -180,7 +174,7 @@ io::Task<Result<std::unique_ptr<MessageStream>>> Client::open_stream(std::string
 }
 
 bool Client::broken() const {
-    return impl_->broken || impl_->connection->closing();
+    return impl_->connection->closing();
 }
 
 const std::optional<tls::PeerCertificate>& Client::peer() const {

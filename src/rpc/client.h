@@ -51,7 +51,6 @@ class Client {
   private:
     struct Impl;
     explicit Client(std::shared_ptr<Impl> impl);
-    [[nodiscard]] static io::Task<void> run(std::shared_ptr<Impl> impl);
     [[nodiscard]] static io::Task<Result<std::shared_ptr<Impl>>> connect(
         io::Socket socket, std::unique_ptr<tls::Session> session,
         std::chrono::milliseconds timeout);

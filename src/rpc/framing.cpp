@@ -81,6 +81,7 @@ Result<void> MessageParser::feed(ByteView bytes) {
         rest.remove_prefix(body);
         if (partial_.size() == prefix_bytes + length) {
             messages_.push_back(partial_.substr(prefix_bytes));
+            held_ += length;
             partial_ = {};
         }
     }
@@ -90,6 +91,7 @@ Result<void> MessageParser::feed(ByteView bytes) {
 std::string MessageParser::take() {
     std::string message = std::move(messages_.front());
     messages_.pop_front();
+    held_ -= message.size();
     return message;
 }
 

@@ -28,10 +28,12 @@ class MessageParser {
     [[nodiscard]] bool empty() const { return messages_.empty(); }
     [[nodiscard]] std::string take(); // not empty()
     [[nodiscard]] bool within_message() const { return !partial_.empty(); }
+    [[nodiscard]] std::size_t held() const { return held_ + partial_.size(); }
 
   private:
     std::string partial_; // prefix and what came of the message
     std::deque<std::string> messages_;
+    std::size_t held_ = 0; // in messages_
 };
 
 // grpc-status and grpc-message, as trailers or (with :status) as the whole answer.

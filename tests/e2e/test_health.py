@@ -41,7 +41,7 @@ def test_an_instance_whose_command_check_fails_is_out_within_interval_plus_one_s
 
     for name in ("api-1", "api-2"):
         open(flag(name), "w").close()
-    web, apis = start_three(mesh, lambda name: [{"exec": ["/usr/bin/test", "-e", flag(name)],
+    web, apis = start_three(mesh, lambda name: [{"exec": ["/bin/sh", "-c", f"test -e {flag(name)} || exit 2"],
                                                  "interval": "1s", "timeout": "1s"}])
     for api in apis:
         start_greeter(api.host, 8080, api.host.name)

@@ -23,7 +23,7 @@ def test_without_a_policy_nobody_is_let_in(mesh):
     web, api = start_pair(mesh)
     start_greeter(api.host, 8080, "hello")
     check_equal(web.host.call(refused, uid=WEB_UID), "reset", "web's call")
-    wait_until(lambda: api.metric("hawser_policy_decisions_total", action="deny") >= 1, 5,
+    wait_until(lambda: api.metric("hawser_policy_decisions_total", decision="deny") >= 1, 5,
                "the refusal is counted by the host that refused")
     check_contains(api.logs(), "hawser.local/svc/web", "its log names the caller")
 

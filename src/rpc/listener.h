@@ -1,0 +1,53 @@
+// What the connections of one listener share, and how one of them is served.
+#pragma once
+
+#include <chrono>
+#include <list>
+#include <string>
+
+#include "http/h2_connection.h"
+#include "io/signal.h"
+#include "io/task_group.h"
+#include "rpc/server.h"
+
+namespace hawser::rpc {
+
+// Refusals are logged with the peer and the reason, but a flood of them must not become a flood
+// of the log: so many a second, and then how many were left out.
+class RefusalLog {
+  public:
+    explicit RefusalLog(std::string listener) : listener_(std::move(listener)) {}
+    void write(const std::string& remote, const Error& error);
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    static constexpr int per_second = 10;
+
+    std::string listener_;
+    Clock::time_point second_begun_{};
+    int this_second_ = 0;
+    std::uint64_t left_out_ = 0;
+};
+
+struct Listener {
+    Listener(io::Executor executor, Methods the_methods, ServerOptions the_options);
+
+    void refused(const std::string& remote, const Error& error);
+
+    Methods methods;
+    ServerOptions options;
+    io::TaskGroup connections;
+    io::Signal one_ended;                // of the connections
+    std::list<http::H2Connection*> open; // past their handshake
+    bool draining = false;
+    RefusalLog refusals;
+};
+
+// Serves one connection until it ends or is cancelled; the listener outlives it. When it ends, its
+// calls are cancelled and joined before what they use goes away.
+[[nodiscard]] io::Task<void> serve_connection(Listener& listener, io::Socket socket);
+
+// "10.0.0.7:51234" or "unix:uid=0"; fails when the peer has left already.
+[[nodiscard]] Result<Caller> describe_peer(int descriptor, bool local);
+
+} // namespace hawser::rpc
