@@ -59,7 +59,11 @@ void Agent::begin_as(NodeIdentity identity) {
         return give_up(
             {ErrorCode::invalid, "no server is known: set servers in the configuration"});
     certificates_ = std::make_unique<Certificates>(
-        control_.executor(), state_, servers_, std::move(identity), [this] { publish(); },
+        control_.executor(), state_, servers_, std::move(identity),
+        [this](bool node) {
+            publish();
+            if (node) session_->credentials_changed();
+        },
         random_.next());
     certificates_->add_services(services_->names());
     if (mesh_->known()) certificates_->set_trust(mesh_->snapshot()->trust());

@@ -34,7 +34,8 @@ struct Certificates::Entry {
 };
 
 Certificates::Certificates(io::Executor executor, const StateDir& state, ServerList& servers,
-                           NodeIdentity node, std::function<void()> on_change, std::uint64_t seed)
+                           NodeIdentity node, std::function<void(bool node)> on_change,
+                           std::uint64_t seed)
     : executor_(executor),
       state_(state),
       servers_(servers),
@@ -107,7 +108,7 @@ void Certificates::set_trust(const model::TrustDomain& domain) {
             entry->next = 0; // the new roots didn't sign it; the old one is kept until they do
         }
     }
-    on_change_();
+    on_change_(false); // a session goes on with the roots it began with
     wake_.notify();
 }
 
@@ -182,7 +183,9 @@ io::Task<void> Certificates::renew(std::vector<Entry*> entries) {
             failed(*entry, accepted.error());
         }
     }
-    if (changed) on_change_();
+    const bool node =
+        changed && entries.front() == entries_.front().get() && entries.front()->last_error.empty();
+    if (changed) on_change_(node);
 }
 
 // Any server: each hands what it can't sign itself to the leader.
@@ -200,7 +203,7 @@ io::Task<Result<std::unique_ptr<rpc::Client>>> Certificates::connect() {
             co_return std::move(*client);
         last = client ? Error{ErrorCode::permission_denied, "it is not a hawser server"}
                       : std::move(client.error());
-        last = std::move(last).context(server.to_string());
+        last.message = ServerList::explain(server, last);
     }
     co_return fail(std::move(last));
 }
@@ -241,12 +244,18 @@ Result<void> Certificates::accept(Entry& entry, tls::KeyPair pair) {
 
 void Certificates::failed(Entry& entry, const Error& why) {
     if (entry.last_error != why.message) {
-        log::warn("no new certificate", {{"identity", entry.id.to_uri()},
-                                         {"expires", format_time(entry.not_after)},
-                                         {"error", why}});
+        const bool none = entry.not_after == 0;
+        log::warn("no new certificate",
+                  {{"identity", entry.id.to_uri()},
+                   {"expires", none ? std::string("none yet") : format_time(entry.not_after)},
+                   {"error", why}});
     }
     entry.last_error = why.message;
-    entry.next = io::wall_now() + entry.backoff.next(random_).count();
+    // What a server refuses it will refuse again, until an operator changes something.
+    const bool refused = why.code == ErrorCode::permission_denied ||
+                         why.code == ErrorCode::unauthenticated || why.code == ErrorCode::invalid;
+    const auto pause = refused ? longest_retry : entry.backoff.next(random_);
+    entry.next = io::wall_now() + pause.count();
 }
 
 } // namespace hawser::agent

@@ -38,9 +38,10 @@ struct CertificateReport {
 
 class Certificates {
   public:
-    // `on_change`: credentials are new. `state` and `servers` outlive stop().
+    // `on_change`: credentials are new, the node's own among them or not. `state` and `servers`
+    // outlive stop().
     Certificates(io::Executor executor, const StateDir& state, ServerList& servers,
-                 NodeIdentity node, std::function<void()> on_change, std::uint64_t seed);
+                 NodeIdentity node, std::function<void(bool node)> on_change, std::uint64_t seed);
     ~Certificates();
 
     // The services that need one; what is stored is used at once. Before start().
@@ -70,7 +71,7 @@ class Certificates {
     io::Executor executor_;
     const StateDir& state_;
     ServerList& servers_;
-    std::function<void()> on_change_;
+    std::function<void(bool node)> on_change_;
     Random random_;
     tls::TrustBundle trust_;
     std::vector<std::unique_ptr<Entry>> entries_; // [0] is the node's

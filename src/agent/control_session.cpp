@@ -31,6 +31,7 @@ struct ControlSession::Connection {
     std::unique_ptr<rpc::MessageStream> stream; // of the client: goes first
     bool complete = false;                      // a consistent state came
     bool ended = false;
+    bool leaving = false; // to come back with other credentials
     bool greeted = false;
     std::uint64_t reported = 0;
     io::Signal wake;    // there is something to say
@@ -65,6 +66,12 @@ void ControlSession::registration_changed() {
     if (connection_) connection_->wake.notify();
 }
 
+void ControlSession::credentials_changed() {
+    if (!connection_) return;
+    connection_->leaving = true;
+    connection_->wake.notify();
+}
+
 void ControlSession::enforced(std::uint64_t index) {
     enforced_ = index;
     if (connection_) connection_->wake.notify();
@@ -87,29 +94,30 @@ io::Task<void> ControlSession::run() {
     std::size_t failures = 0;
     while (true) {
         const Endpoint server = servers_.in_turn().front();
-        const bool worked = co_await converse(server);
-        if (worked) {
+        const Outcome outcome = co_await converse(server);
+        if (outcome == Outcome::left) continue;
+        servers_.failed(server);
+        if (outcome == Outcome::lost) {
             backoff.reset();
             failures = 0;
+        } else if (++failures % servers_.all().size() != 0) {
+            continue; // a round over all servers first: only then is waiting the better plan
         }
-        servers_.failed(server);
-        // A round over all servers first: only then is waiting the better plan.
-        if (++failures % servers_.all().size() != 0 && !worked) continue;
         if (!co_await io::sleep(backoff.next(random_))) co_return;
     }
 }
 
-io::Task<bool> ControlSession::converse(Endpoint server) {
+io::Task<ControlSession::Outcome> ControlSession::converse(Endpoint server) {
     auto connection = std::make_shared<Connection>(executor_, server);
     if (auto connected = co_await connect(*connection); !connected) {
-        ended(server, std::move(connected.error()), false);
-        co_return false;
+        ended(server, connected.error(), Outcome::failed);
+        co_return Outcome::failed;
     }
     connection_ = connection;
     registration_waits_ = true;
     state_.sent_registrations = state_.answered_registrations = 0;
-    if (!tasks_.spawn(write_all(connection))) co_return false;
-    Error why = co_await read_all(*connection);
+    if (!tasks_.spawn(write_all(connection))) co_return Outcome::failed;
+    const Error why = co_await read_all(*connection);
 
     connection_.reset();
     mesh_.forget_incomplete();
@@ -119,8 +127,11 @@ io::Task<bool> ControlSession::converse(Endpoint server) {
     connection->stream->abort();
     connection->wake.notify();
     co_await connection->written.wait();
-    ended(server, std::move(why), connection->complete);
-    co_return connection->complete;
+    const Outcome outcome = !connection->complete ? Outcome::failed
+                            : connection->leaving ? Outcome::left
+                                                  : Outcome::lost;
+    ended(server, why, outcome);
+    co_return outcome;
 }
 
 io::Task<Result<void>> ControlSession::connect(Connection& connection) {
@@ -200,6 +211,10 @@ void ControlSession::refused(const std::string& reason) {
 
 io::Task<void> ControlSession::write_all(std::shared_ptr<Connection> connection) {
     while (!connection->ended) {
+        if (connection->leaving) {
+            connection->stream->finish(); // the server ends its side, and the reader sees it
+            break;
+        }
         const v1::AgentMessage message = next_message(*connection);
         auto written = co_await connection->stream->write(message.SerializeAsString(),
                                                           limits::session_timeout);
@@ -231,13 +246,15 @@ v1::AgentMessage ControlSession::next_message(Connection& connection) {
     return message;
 }
 
-void ControlSession::ended(const Endpoint& server, Error why, bool was_connected) {
-    std::string text = server.to_string() + ": " + why.message;
+void ControlSession::ended(const Endpoint& server, const Error& why, Outcome outcome) {
+    if (outcome == Outcome::left) return;
+    std::string text = ServerList::explain(server, why);
     // Servers that stay away are worth one line, not one per try.
-    const bool said = !was_connected && text == state_.last_error;
-    if (!said) {
-        log::warn(was_connected ? "lost the server; serving from what is known"
-                                : "a server can't be used; trying on",
+    if (outcome == Outcome::lost) {
+        log::warn("lost the server; serving from what is known",
+                  {{"server", server.to_string()}, {"error", why}});
+    } else if (text != state_.last_error) {
+        log::warn("a server can't be used; trying on",
                   {{"server", server.to_string()}, {"error", why}});
     }
     state_.last_error = std::move(text);

@@ -57,6 +57,9 @@ class ControlSession {
     [[nodiscard]] io::Task<void> stop();
 
     void registration_changed();
+    // The node's certificate is new: connects anew with it, before the old one's end ends the
+    // session.
+    void credentials_changed();
     void enforced(std::uint64_t index); // every worker uses it
     // The newest registration is in the registry, or nobody is there to tell, or time is up.
     [[nodiscard]] io::Task<void> settle_registration(std::chrono::milliseconds timeout);
@@ -66,8 +69,9 @@ class ControlSession {
   private:
     struct Connection;
     [[nodiscard]] io::Task<void> run();
-    // Until the connection ends. true: it got as far as a complete state.
-    [[nodiscard]] io::Task<bool> converse(Endpoint server);
+    enum class Outcome { failed, lost, left };
+    // Until the connection ends. failed: it never got as far as a complete state; left: by us.
+    [[nodiscard]] io::Task<Outcome> converse(Endpoint server);
     [[nodiscard]] io::Task<Result<void>> connect(Connection& connection);
     [[nodiscard]] io::Task<Error> read_all(Connection& connection);
     [[nodiscard]] Result<void> take(Connection& connection, const std::string& bytes);
@@ -76,7 +80,7 @@ class ControlSession {
     [[nodiscard]] io::Task<void> write_all(std::shared_ptr<Connection> connection);
     // What there is to say, or a heartbeat.
     [[nodiscard]] v1::AgentMessage next_message(Connection& connection);
-    void ended(const Endpoint& server, Error why, bool was_connected);
+    void ended(const Endpoint& server, const Error& why, Outcome outcome);
 
     io::Executor executor_;
     ControlSessionOptions options_;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/server_list.h"
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "ca/tokens.h"
@@ -161,9 +162,8 @@ io::Task<Result<std::pair<Answer, Endpoint>>> ask_in_turn(std::vector<Endpoint> 
     for (const Endpoint& server : servers) {
         auto answer = co_await ask(server, attempt);
         if (answer) co_return std::pair(std::move(*answer), server);
-        const std::string reason = server.to_string() + ": " + answer.error().message;
         if (!worth_another(answer.error().code)) code = answer.error().code;
-        reasons += (reasons.empty() ? "" : "; ") + reason;
+        reasons += (reasons.empty() ? "" : "; ") + ServerList::explain(server, answer.error());
     }
     if (code == ErrorCode::unavailable) reasons = "no server could be reached: " + reasons;
     co_return fail(code, std::move(reasons));

@@ -23,6 +23,11 @@ void ServerList::learn(const std::vector<std::string>& endpoints) {
     worked(first);
 }
 
+std::string ServerList::explain(const Endpoint& server, const Error& why) {
+    std::string name = server.to_string();
+    return why.message.contains(name) ? why.message : name + ": " + why.message;
+}
+
 std::vector<Endpoint> ServerList::in_turn() const {
     std::vector<Endpoint> order(all_);
     std::ranges::rotate(order, order.begin() + static_cast<std::ptrdiff_t>(first_));

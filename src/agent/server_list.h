@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "base/result.h"
 
 namespace hawser::agent {
 
@@ -19,6 +20,9 @@ class ServerList {
     // From MeshChanges.servers; what is no endpoint is left out. Configured ones stay.
     void learn(const std::vector<std::string>& endpoints);
     [[nodiscard]] const std::vector<Endpoint>& all() const { return all_; }
+
+    // What went wrong with a server, as a text that names it once.
+    [[nodiscard]] static std::string explain(const Endpoint& server, const Error& why);
 
     // All of them, in the order to try.
     [[nodiscard]] std::vector<Endpoint> in_turn() const;

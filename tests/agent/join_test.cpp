@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "host/files.h"
 #include "mesh.h"
 
 namespace hawser::agent {

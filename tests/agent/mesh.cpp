@@ -34,13 +34,16 @@ io::Task<std::string> talk_task(io::Executor executor, Endpoint endpoint, std::s
 
 } // namespace
 
-EchoServer::EchoServer(io::Executor executor) : tasks_(executor) {
-    acceptor_ = value_of(io::listen_tcp(executor, loopback));
+EchoServer::EchoServer(hawser::test::TestLoop& loop) : loop_(loop), tasks_(loop.executor()) {
+    acceptor_ = value_of(io::listen_tcp(loop.executor(), loopback));
     port_ = value_of(io::local_endpoint(acceptor_->native_handle())).port;
     tasks_.spawn(accept_all());
 }
 
-EchoServer::~EchoServer() = default;
+EchoServer::~EchoServer() {
+    tasks_.cancel();
+    if (!loop_.until([&] { return tasks_.size() == 0; })) std::abort();
+}
 
 void EchoServer::stop() {
     acceptor_->close();
@@ -161,7 +164,6 @@ config::AgentConfig Mesh::agent_config(const std::string& node, std::vector<std:
 }
 
 std::unique_ptr<RunningAgent> Mesh::start(config::AgentConfig config) {
-    int* ready_calls = nullptr; // set below, before the loop runs
     auto calls = std::make_shared<int*>(nullptr); // where to count, once there is a place
     AgentOptions options{.version = "test", .commit = "none", .on_ready = [calls] {
                              if (*calls != nullptr) ++**calls;

@@ -29,7 +29,7 @@ const Endpoint loopback{.address = IpAddress::v4(0x7f000001), .port = 0};
 // A local application: says back what it hears, until the caller ends its side.
 class EchoServer {
   public:
-    explicit EchoServer(io::Executor executor);
+    explicit EchoServer(hawser::test::TestLoop& loop);
     ~EchoServer();
     void stop(); // refuses from now on
     [[nodiscard]] std::uint16_t port() const { return port_; }
@@ -39,6 +39,7 @@ class EchoServer {
     [[nodiscard]] io::Task<void> accept_all();
     [[nodiscard]] io::Task<void> echo(io::Socket socket);
 
+    hawser::test::TestLoop& loop_;
     std::optional<io::Acceptor> acceptor_;
     std::uint16_t port_ = 0;
     int accepted_ = 0;
