@@ -128,9 +128,10 @@ int run_demo(const DemoOptions& options) {
     }
     const auto time = std::chrono::duration_cast<std::chrono::microseconds>(
         std::chrono::steady_clock::now() - began);
-    report.end(held, held ? std::format("Every step held, in {}: {}.{}", show_time(time), summary,
+    report.end(held, held ? std::format("Every step held, in {}.{}", show_time(time),
                                         kept ? "" : " Nothing is left behind.")
                           : "A step did not hold; everything is cleaned up.");
+    if (held) report.note(summary);
     return held ? 0 : 1;
 }
 

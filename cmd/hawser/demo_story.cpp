@@ -88,8 +88,8 @@ Result<void> Story::a_policy_allows() {
         {"apply", "-f", path, "--wait", "--socket", plan_.server.socket("server")});
     if (!output) return fail(output.error());
     if (output->exit_code != 0) return broken("hawser apply: " + output->text);
-    report_.held(step_, std::format("web may call api and cache: every agent enforced it {} after "
-                                    "`hawser apply --wait` began",
+    report_.held(step_, std::format("web may call api and cache: enforced by every agent {} after "
+                                    "`hawser apply`",
                                     show_time(since(began))));
     return {};
 }
@@ -112,8 +112,12 @@ Result<void> Story::redis_reaches_cache() {
     begin("tcp", "talking to the cache");
     if (cache_is_http_) {
         const auto client = http_client(plan_.web_to_cache_port, "/");
-        report_.held(step_, "redis is not installed; the cache's part is played by a built-in");
-        return call(client, web_uid).transform([](const Output&) {});
+        const auto output = call(client, web_uid);
+        if (!output) return fail(output.error());
+        if (output->exit_code != 0) return broken("calling the cache: " + output->text);
+        report_.held(step_, "redis is not installed: a built-in server plays the cache's part");
+        report_.command("web", client.shown, output->text);
+        return {};
     }
     const auto program = find_program("redis-cli").value_or("redis-cli");
     const auto target =
@@ -159,7 +163,7 @@ Result<void> Story::connections_are_cheap() {
                              figures->ok, show_time(figures->p50), show_time(figures->p99)));
     report_.detail(std::format("{}; {} TLS handshakes, {} on the wire", shares, handshakes,
                                show_size(after.bytes - before.bytes)));
-    summary_ = std::format("p50 {}, {} handshakes for {} connections, agents' memory {} and {}",
+    summary_ = std::format("p50 {}, {} TLS handshakes for {} connections, agents' memory {} and {}",
                            show_time(figures->p50), after.handshakes, load_requests,
                            show_size(memory_of(web_agent_)), show_size(memory_of(api_agent_)));
     return {};
@@ -178,9 +182,10 @@ Result<void> Story::the_wire_is_dark() {
         return broken(
             std::format("{} of {} handshakes chose TLS 1.3", facts.tls13, facts.handshakes));
     }
-    report_.held(step_, std::format("only TLS 1.3 between the hosts: {} in {} records, and nowhere "
-                                    "“{}”, which every request carried",
-                                    show_size(facts.bytes), facts.data_records, marker_));
+    report_.held(step_,
+                 std::format("between the hosts, {} in {} records of TLS 1.3 and nothing else",
+                             show_size(facts.bytes), facts.data_records));
+    report_.detail(std::format("“{}” was in every request and is nowhere in them", marker_));
     for (const auto& sample : facts.samples) {
         report_.detail(std::format("{}  {} …  {}, {} bytes", sample.route, sample.first_bytes,
                                    sample.what, sample.length));
@@ -194,10 +199,10 @@ Result<void> Story::others_are_refused() {
     if (auto held = must_be_refused(client, batch_uid, "batch"); !held) return held;
     report_.held(step_,
                  plan_.transparent
-                     ? std::format("the same command run by uid {} is service “batch”, "
-                                   "which no policy allows: reset",
+                     ? std::format("run by uid {} the same command is service “batch”, which "
+                                   "no policy allows: reset",
                                    batch_uid)
-                     : std::string("service “batch” has no policy: its connection is reset"));
+                     : std::string("service “batch”, which no policy allows: reset"));
     return {};
 }
 
@@ -223,9 +228,10 @@ Result<void> Story::an_instance_dies() {
     if (figures->failed > 0) {
         return broken(std::format("{} of 100 requests failed afterwards", figures->failed));
     }
-    report_.held(step_, std::format("an instance killed with SIGKILL was out of rotation after {}; "
-                                    "{} of {} requests meanwhile failed, 0 of 100 since",
-                                    show_time(out_after), lost, lost + answered));
+    report_.held(step_, std::format("an instance killed with SIGKILL was out of rotation after {}",
+                                    show_time(out_after)));
+    report_.detail(
+        std::format("{} of {} requests failed until then, 0 of 100 since", lost, lost + answered));
     return {};
 }
 
@@ -239,8 +245,8 @@ Result<void> Story::the_server_stops() {
     if (figures->failed > 0) {
         return broken(std::format("{} of 100 requests failed", figures->failed));
     }
-    report_.held(step_, std::format("the only server is stopped, agents carry on: 100 of 100 "
-                                    "requests answered, p50 {}",
+    report_.held(step_, std::format("the only server is stopped: 100 of 100 requests answered, p50 "
+                                    "{}",
                                     show_time(figures->p50)));
     return {};
 }

@@ -39,8 +39,8 @@ std::string address_at(Bytes packet, std::size_t at) {
 std::string record_name(std::uint8_t type, std::string_view body) {
     if (type == data_record) return "application data";
     if (type != handshake_record || body.empty()) return "";
-    if (body[0] == 1) return "handshake: ClientHello";
-    return body[0] == 2 ? "handshake: ServerHello" : "";
+    if (body[0] == 1) return "ClientHello";
+    return body[0] == 2 ? "ServerHello" : "";
 }
 
 } // namespace
@@ -84,7 +84,7 @@ void TlsReader::end_record(const std::string& route, WireFacts& facts) {
         facts.samples.push_back({.route = route,
                                  .what = name,
                                  .length = length,
-                                 .first_bytes = hex(header_ + body_.substr(0, 11))});
+                                 .first_bytes = hex(header_ + body_.substr(0, 7))});
     }
     header_.clear();
     body_.clear();

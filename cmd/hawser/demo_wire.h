@@ -14,7 +14,7 @@ using Bytes = std::span<const std::uint8_t>;
 
 struct WireSample {
     std::string route; // "10.77.0.11 > 10.77.0.12:15008"
-    std::string what;  // "handshake: ClientHello", "application data"
+    std::string what;  // "ClientHello", "application data"
     std::size_t length = 0;
     std::string first_bytes; // hex
 };
