@@ -51,7 +51,8 @@ bool Channel::account() {
 void Channel::cut(http::H2Code code) {
     if (connection_ == nullptr) return;
     std::exchange(connection_, nullptr)->detach(stream_, code);
-    if (!failure_) failure_ = Error{ErrorCode::cancelled, "the call was ended"};
+    // At the peer's end the outcome was known already.
+    if (!failure_ && !peer_ended_) failure_ = Error{ErrorCode::cancelled, "the call was ended"};
     readable_.notify();
     writable_.notify();
 }
@@ -107,7 +108,8 @@ io::Task<Result<void>> Channel::write(std::string message, std::chrono::millisec
     const WholeOrNothing guard(*this, rest);
     while (!rest.empty()) {
         if (failure_) co_return fail(*failure_);
-        if (connection_ == nullptr) co_return fail(ErrorCode::unavailable, "the stream is closed");
+        if (connection_ == nullptr || refused())
+            co_return fail(ErrorCode::unavailable, "the stream is closed");
         rest = rest.subspan(connection_->write(stream_, rest));
         if (rest.empty()) break;
         const auto left = left_until(deadline);
@@ -138,11 +140,12 @@ void Channel::on_end() {
     if (parser_.within_message() && !failure_)
         failure_ = Error{ErrorCode::corrupt, "the peer's last message is cut short"};
     readable_.notify();
+    writable_.notify();
 }
 
 void Channel::on_closed(http::H2Code code) {
     connection_ = nullptr;
-    if (!failure_) failure_ = what_happened(code);
+    if (!failure_ && !peer_ended_) failure_ = what_happened(code);
     readable_.notify();
     writable_.notify();
     closed_early();

@@ -48,6 +48,8 @@ class Channel : public http::StreamHandler, public MessageStream {
     // What the end of the peer's messages means; client: the call's status.
     [[nodiscard]] virtual Result<std::optional<std::string>> at_end() = 0;
     virtual void closed_early() {}
+    // The peer has its answer already and reads no more (client).
+    [[nodiscard]] virtual bool refused() const { return false; }
 
     void fail_with(Error error);
     void cut(http::H2Code code);

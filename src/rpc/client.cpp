@@ -35,6 +35,7 @@ class ClientChannel final : public Channel {
     void finish() override {
         if (connection_ != nullptr) connection_->finish(stream_);
     }
+    [[nodiscard]] bool refused() const override { return peer_ended_; }
     // The call's outcome, once its messages are read.
     [[nodiscard]] Result<void> status() const {
         if (failure_) return fail(*failure_);
@@ -154,6 +155,7 @@ io::Task<Result<std::string>> Client::call(std::string path, std::string request
     if (!channel) co_return fail(std::move(channel.error()));
     // A server that refuses at once ends the stream before it took the request: its status counts.
     const auto written = co_await (*channel)->write(std::move(request), timeout);
+    if (!written && !(*channel)->refused()) co_return fail(written.error());
     if (written) (*channel)->finish();
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());

@@ -25,6 +25,7 @@ void take(Listener& listener, io::Socket socket) {
 io::Task<void> drain(Listener& listener) {
     using SteadyClock = std::chrono::steady_clock;
     listener.draining = true;
+    listener.draining = true;
     for (http::H2Connection* connection : listener.open) connection->goaway();
     const auto deadline = SteadyClock::now() + limits::drain_deadline;
     while (listener.connections.size() > 0) {
