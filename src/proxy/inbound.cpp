@@ -129,6 +129,7 @@ class TunnelRequests final : public http::ConnectionHandler {
 
     http::StreamHandler* on_request(http::StreamId stream, http::Headers headers) override {
         if (context_.connections >= context_.share(limits::agent_connections)) return nullptr;
+        context_.metrics.counter(telemetry::Metric::tunnel_streams, {"server"}).add();
         auto relay = std::make_shared<Relay>(context_.executor);
         relay->attach(*connection_, stream);
         http::StreamHandler* handler = relay.get();
@@ -171,11 +172,14 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
                                   {.server = true, .ping_interval = limits::tunnel_ping_interval},
                                   &requests);
     requests.serve(connection);
+    const auto began = std::chrono::steady_clock::now();
     if (auto done = co_await connection.handshake(); !done) {
         refuse_tunnel(context, *peer, "refused", done.error());
         co_return;
     }
     context.metrics.counter(telemetry::Metric::tunnel_handshakes, {"server", "ok"}).add();
+    context.metrics.histogram(telemetry::Metric::tunnel_handshake_seconds, {"server"})
+        .observe(std::chrono::steady_clock::now() - began);
     const InboundTunnel listed(context, connection);
     if (auto ended = co_await connection.run(); !ended)
         log::info("tunnel ended", {{"peer", peer->to_string()}, {"why", ended.error()}});

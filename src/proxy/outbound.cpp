@@ -141,6 +141,7 @@ io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, s
         co_return attempt;
     }
     relay->attach(connection, *stream);
+    context.metrics.counter(telemetry::Metric::tunnel_streams, {"client"}).add();
     auto answer = co_await relay->answer(timeout + answer_margin);
     const ConnectAnswer verdict = parse_connect_answer(answer);
     attempt.flag = verdict.flag;

@@ -63,6 +63,10 @@ class Live {
                         .idle = Duration{0},
                         .idle_limit = record.idle_timeout})) {
         entry_->counters.opened->add();
+        context.metrics
+            .histogram(telemetry::Metric::connect_seconds,
+                       {telemetry::to_string(record.facts.reporter)})
+            .observe(std::chrono::steady_clock::now() - record.began);
     }
     ~Live() {
         count_bytes(*entry_);

@@ -100,6 +100,7 @@ io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
                                                            tls::CredentialsPtr credentials,
                                                            std::string trust_domain,
                                                            std::chrono::milliseconds timeout) {
+    const auto began = std::chrono::steady_clock::now();
     auto socket = co_await io::connect_tcp(executor_, key.endpoint, {.timeout = timeout});
     if (!socket) co_return fail(std::move(socket.error()), "dialling " + key.endpoint.to_string());
     const WallTime own_end = tls::expires_at(*credentials);
@@ -121,6 +122,8 @@ io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
     tunnel->retire_at = retire_time(now, std::min(own_end, tunnel->connection->peer()->not_after));
     tunnel->idle_since = std::chrono::steady_clock::now();
     metrics_.counter(telemetry::Metric::tunnel_handshakes, {"client", "ok"}).add();
+    metrics_.histogram(telemetry::Metric::tunnel_handshake_seconds, {"client"})
+        .observe(tunnel->idle_since - began);
     co_return tunnel;
 }
 
@@ -153,6 +156,13 @@ void TunnelPool::tick() {
 void TunnelPool::goaway_all() {
     for (const auto& [key, group] : groups_)
         for (const auto& tunnel : group.tunnels) tunnel->connection->goaway();
+}
+
+std::size_t TunnelPool::open_streams() const {
+    std::size_t count = 0;
+    for (const auto& [key, group] : groups_)
+        for (const auto& tunnel : group.tunnels) count += tunnel->connection->open_streams();
+    return count;
 }
 
 std::size_t TunnelPool::size() const {

@@ -49,6 +49,7 @@ class TunnelPool {
     void tick();
     void goaway_all();
     [[nodiscard]] std::size_t size() const;
+    [[nodiscard]] std::size_t open_streams() const;
 
   private:
     struct Group { // sessions of one key

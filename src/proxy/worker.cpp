@@ -113,6 +113,13 @@ io::Task<void> Worker::Impl::tick() {
         account_live_relays(*context, tick_interval);
         context->pool.tick();
         metrics.gauge(telemetry::Metric::connections_open).set(context->connections);
+        std::size_t inbound_streams = 0;
+        for (const http::H2Connection* tunnel : context->inbound_tunnels)
+            inbound_streams += tunnel->open_streams();
+        metrics.gauge(telemetry::Metric::tunnel_streams_open, {"client"})
+            .set(static_cast<double>(context->pool.open_streams()));
+        metrics.gauge(telemetry::Metric::tunnel_streams_open, {"server"})
+            .set(static_cast<double>(inbound_streams));
         metrics.gauge(telemetry::Metric::tunnels_open, {"client"})
             .set(static_cast<double>(context->pool.size()));
         metrics.gauge(telemetry::Metric::tunnels_open, {"server"})
