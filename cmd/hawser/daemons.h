@@ -10,7 +10,7 @@ int run_server(const std::string& config_file);
 int run_agent(const std::string& config_file);
 
 struct DevOptions {
-    std::string data_dir; // empty: a folder of the user's own
+    std::string data_dir; // empty: a temporary folder, removed at the end
     std::string config;   // agent.toml with this host's services; empty: none
     std::string listen = "127.0.0.1:7443";
 };

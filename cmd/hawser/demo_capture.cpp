@@ -6,6 +6,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -56,6 +57,12 @@ sockaddr_in loopback(std::uint16_t port) {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(port);
     return address;
+}
+
+// A relay that waits to fill its segments would be the slowest part of the road.
+void send_at_once(int descriptor) {
+    const int yes = 1;
+    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 }
 
 // One direction of a relayed connection.
@@ -187,6 +194,8 @@ void Capture::relay(int listener, std::uint16_t to) {
             // Loopback: it answers at once or refuses at once.
             if (connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
                 ++number;
+                send_at_once(client);
+                send_at_once(server);
                 ways.push_back(
                     {.from = client, .to = server, .route = std::format("web > api #{}", number)});
                 ways.push_back(

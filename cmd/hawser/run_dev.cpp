@@ -1,14 +1,13 @@
 // `hawser dev`: a server and an agent in one process, on one loop and in one folder. What an
 // operator would do by hand happens by itself: init, a join token for the services of the
 // configuration, joining. Everything else is the real thing.
-#include <unistd.h>
-
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <format>
-#include <optional>
+#include <utility>
 
 #include "agent/agent.h"
 #include "build_info.h"
@@ -29,36 +28,47 @@ namespace hawser::cmd {
 namespace {
 
 constexpr char node_name[] = "dev";
-constexpr std::size_t service_list_bytes = 64 << 10;
 const IpAddress loopback = IpAddress::v4(0x7f000001);
 
 struct DevPlan {
-    std::string folder;
     config::ServerConfig server;
     config::AgentConfig agent;
-
-    [[nodiscard]] std::string service_list_file() const { return folder + "/services"; }
-    [[nodiscard]] std::string service_list() const {
-        std::string text;
-        for (const config::ServiceConfig& service : agent.services) text += service.name + "\n";
-        return text;
-    }
 };
 
-Result<std::string> folder_of(const DevOptions& options) {
-    std::error_code error;
-    if (!options.data_dir.empty()) {
-        const auto path = std::filesystem::absolute(options.data_dir, error);
-        if (error) return fail_errno(error.value(), options.data_dir);
-        return path.lexically_normal().string();
+// The user's folder, which stays, or one of our own that goes with the process.
+class DataDir {
+  public:
+    static Result<DataDir> open(const std::string& given) {
+        std::error_code error;
+        if (!given.empty()) {
+            const auto path = std::filesystem::absolute(given, error);
+            if (error) return fail_errno(error.value(), given);
+            return DataDir(path.lexically_normal().string(), false);
+        }
+        std::string name = std::filesystem::temp_directory_path(error) / "hawser-dev-XXXXXX";
+        if (error || ::mkdtemp(name.data()) == nullptr) {
+            return fail_errno(error ? error.value() : errno, "making a temporary folder");
+        }
+        return DataDir(name, true);
     }
-    if (::geteuid() == 0) return "/var/lib/hawser/dev";
-    const char* home = std::getenv("HOME");
-    if (home == nullptr || *home != '/') {
-        return fail(ErrorCode::invalid, "HOME is not set: say where with --data-dir");
+    DataDir(DataDir&& other) noexcept
+        : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, false)) {}
+    DataDir& operator=(DataDir&&) = delete;
+    ~DataDir() {
+        std::error_code ignored;
+        if (temporary_) std::filesystem::remove_all(path_, ignored);
     }
-    return std::string(home) + "/.local/state/hawser";
-}
+
+    [[nodiscard]] std::string file(std::string_view name) const {
+        return path_ + "/" + std::string(name);
+    }
+
+  private:
+    DataDir(std::string path, bool temporary) : path_(std::move(path)), temporary_(temporary) {}
+
+    std::string path_;
+    bool temporary_;
+};
 
 // An agent.toml says what this host offers; where its state is and whom it talks to is dev's own.
 Result<config::AgentConfig> agent_config(const DevOptions& options) {
@@ -68,9 +78,7 @@ Result<config::AgentConfig> agent_config(const DevOptions& options) {
     return config;
 }
 
-Result<DevPlan> make_plan(const DevOptions& options) {
-    Result<std::string> folder = folder_of(options);
-    if (!folder) return fail(std::move(folder.error()));
+Result<DevPlan> make_plan(const DevOptions& options, const DataDir& folder) {
     const Result<Endpoint> listen = Endpoint::parse(options.listen);
     if (!listen) return fail(listen.error(), "--listen");
     Result<config::AgentConfig> agent = agent_config(options);
@@ -78,18 +86,18 @@ Result<DevPlan> make_plan(const DevOptions& options) {
     Result<config::ServerConfig> server = config::parse_server_config("", "");
     if (!server) return fail(std::move(server.error()));
 
-    DevPlan plan{
-        .folder = *std::move(folder), .server = *std::move(server), .agent = *std::move(agent)};
+    DevPlan plan{.server = *std::move(server), .agent = *std::move(agent)};
     plan.server.node = node_name;
     plan.server.listen = *listen;
-    plan.server.data_dir = plan.folder + "/server";
-    plan.server.socket = plan.folder + "/server.sock";
+    plan.server.data_dir = folder.file("server");
+    plan.server.socket = folder.file("server.sock");
     if (plan.agent.node.empty()) plan.agent.node = node_name;
-    plan.agent.data_dir = plan.folder + "/agent";
-    plan.agent.socket = plan.folder + "/agent.sock";
-    plan.agent.join_token_file = plan.folder + "/join-token";
-    if (plan.agent.tunnel_listen.address.is_unspecified())
+    plan.agent.data_dir = folder.file("agent");
+    plan.agent.socket = folder.file("agent.sock");
+    plan.agent.join_token_file = folder.file("join-token");
+    if (plan.agent.tunnel_listen.address.is_unspecified()) {
         plan.agent.tunnel_listen.address = loopback;
+    }
     return plan;
 }
 
@@ -104,11 +112,9 @@ Result<void> init_once(const DevPlan& plan) {
     return fail(made.error());
 }
 
-// A node's certificate allows the services its token named: other services, another enrolment.
-Result<void> forget_other_services(const DevPlan& plan) {
-    const Result<std::string> before =
-        host::read_file(plan.service_list_file(), service_list_bytes);
-    if (!before || *before == plan.service_list()) return {};
+// A node's certificate allows the services its token named. The agent therefore joins anew each
+// time, and may speak for what is configured now.
+Result<void> forget_agent(const DevPlan& plan) {
     std::error_code error;
     std::filesystem::remove_all(plan.agent.data_dir, error);
     if (error) return fail_errno(error.value(), "removing " + plan.agent.data_dir);
@@ -118,10 +124,7 @@ Result<void> forget_other_services(const DevPlan& plan) {
 class DevProgram {
   public:
     explicit DevProgram(DevPlan plan)
-        : plan_(std::move(plan)),
-          loop_("dev"),
-          lifecycle_(loop_),
-          tasks_(loop_.executor()) {}
+        : plan_(std::move(plan)), loop_("dev"), lifecycle_(loop_), tasks_(loop_.executor()) {}
 
     int run() {
         run_to_end(loop_, live());
@@ -139,7 +142,9 @@ class DevProgram {
     io::Task<Result<void>> serve() {
         auto server = co_await server::Server::open(loop_.executor(), plan_.server, build_version);
         if (!server) co_return fail(std::move(server.error()), "the server");
-        plan_.agent.servers = {{.address = loopback, .port = (*server)->endpoint().port}};
+        const Endpoint at = (*server)->endpoint();
+        const IpAddress reached = at.address.is_unspecified() ? loopback : at.address;
+        plan_.agent.servers = {{.address = reached, .port = at.port}};
         tasks_.spawn(run_server(**server));
         Result<void> result = co_await write_token();
         if (result && !lifecycle_.stopping()) result = co_await serve_agent();
@@ -168,9 +173,7 @@ class DevProgram {
         auto created = co_await (*client)->call<v1::CreateTokenResponse>(
             "/hawser.v1.Api/CreateToken", std::move(request));
         if (!created) co_return fail(std::move(created.error()), "making a join token");
-        auto written = host::write_file(*plan_.agent.join_token_file, created->token());
-        if (written) written = host::write_file(plan_.service_list_file(), plan_.service_list());
-        co_return written;
+        co_return host::write_file(*plan_.agent.join_token_file, created->token());
     }
 
     io::Task<Result<void>> serve_agent() {
@@ -188,12 +191,11 @@ class DevProgram {
     }
 
     void on_ready() {
-        lifecycle_.ready("a mesh of one host");
-        print_line(
-            std::format("ready: a mesh of one host in {}; stop it with Ctrl-C", plan_.folder));
+        print_line("ready: a mesh of one host; stop it with Ctrl-C");
         print_line(std::format("  hawser status --socket {}", plan_.agent.socket));
         print_line(std::format("  hawser apply -f FILE --wait --socket {}", plan_.server.socket));
         std::fflush(stdout);
+        lifecycle_.ready("a mesh of one host");
     }
 
     DevPlan plan_;
@@ -208,12 +210,15 @@ class DevProgram {
 } // namespace
 
 int run_dev(const DevOptions& options) {
-    Result<DevPlan> plan = make_plan(options);
+    const Result<DataDir> folder = DataDir::open(options.data_dir);
+    if (!folder) return report(folder.error());
+    Result<DevPlan> plan = make_plan(options, *folder);
     if (!plan) return report_config(plan.error());
     configure_log(plan->agent.log_level, plan->agent.log_format);
-    for (const auto& prepare : {init_once, forget_other_services}) {
-        if (const Result<void> prepared = prepare(*plan); !prepared)
+    for (const auto& prepare : {init_once, forget_agent}) {
+        if (const Result<void> prepared = prepare(*plan); !prepared) {
             return report(prepared.error());
+        }
     }
     return DevProgram(*std::move(plan)).run();
 }

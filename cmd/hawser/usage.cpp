@@ -45,7 +45,9 @@ std::string message_of(CLI::App& root, const CLI::App& verb, const CLI::ParseErr
     if (words.empty()) return "no command";
     const std::vector<std::string> left = root.remaining(true);
     // What could not be placed says more than what is therefore missing.
-    const bool is_extra = error.get_name() == "ExtrasError" || error.get_name() == "RequiredError";
+    const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
+    const bool is_extra =
+        code == CLI::ExitCodes::ExtrasError || code == CLI::ExitCodes::RequiredError;
     if (!is_extra || left.empty()) return error.what();
     const std::string kind = left.front().starts_with('-')      ? "option "
                              : verb.get_subcommands({}).empty() ? "argument "

@@ -49,9 +49,8 @@ void add_dev(CLI::App& root, Action& chosen) {
     auto options = std::make_shared<DevOptions>();
     CLI::App& verb = *root.add_subcommand(
         "dev", "Run a server and an agent in one process, to try things on this host");
-    verb.add_option(
-            "--data-dir", options->data_dir,
-            "where everything is kept (default /var/lib/hawser/dev, or ~/.local/state/hawser)")
+    verb.add_option("--data-dir", options->data_dir,
+                    "where everything is kept (default: a temporary folder, removed at the end)")
         ->type_name("DIR");
     verb.add_option("-c,--config", options->config, "an agent.toml with the services of this host")
         ->type_name("FILE");

@@ -1,7 +1,6 @@
 #include "config/agent_config.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <format>
 
 #include "base/bytes.h"
@@ -18,7 +17,6 @@ namespace {
 
 constexpr std::size_t most_servers = 16;
 constexpr std::size_t most_resolvers = 8;
-constexpr std::size_t most_service_files = 1000;
 constexpr std::uint32_t most_workers = 256;
 
 AgentConfig with_defaults() {
@@ -138,24 +136,17 @@ Result<void> parse_service_file(const std::string& path, std::vector<PlacedServi
     return {};
 }
 
-// The *.toml of a folder in name order; none when there is no such folder.
-Result<std::vector<std::string>> service_files(const std::string& folder) {
-    std::vector<std::string> paths;
-    std::error_code error;
-    std::filesystem::directory_iterator entry(folder, error);
-    if (error == std::errc::no_such_file_or_directory) return paths;
-    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
-        const std::filesystem::path& path = entry->path();
-        if (path.extension() != ".toml" || path.filename().native().starts_with('.')) continue;
-        if (paths.size() == most_service_files) {
-            return fail(ErrorCode::invalid,
-                        std::format("{} holds more than {} files", folder, most_service_files));
+Result<void> parse_service_files(const std::string& folder, std::vector<PlacedService>& services) {
+    const Result<std::vector<std::string>> files = list_config_files(folder);
+    if (!files) return fail(files.error());
+    std::string problems;
+    for (const std::string& file : *files) {
+        if (const Result<void> read = parse_service_file(file, services); !read) {
+            problems += (problems.empty() ? "" : "\n") + read.error().message;
         }
-        paths.push_back(path.native());
     }
-    if (error) return fail_errno(error.value(), "reading " + folder);
-    std::ranges::sort(paths);
-    return paths;
+    if (!problems.empty()) return fail(ErrorCode::invalid, std::move(problems));
+    return {};
 }
 
 void move_services(std::vector<PlacedService>& from, AgentConfig& to) {
@@ -196,24 +187,13 @@ Result<AgentConfig> load_agent_config(const std::string& path) {
     Result<AgentConfig> config = parse(*text, path, services);
     if (!config) return config;
 
-    const Result<std::vector<std::string>> files = service_files(config->services_dir);
-    if (!files) return fail(files.error());
-    std::string problems;
-    for (const std::string& file : *files) {
-        if (const Result<void> read = parse_service_file(file, services); !read) {
-            problems += (problems.empty() ? "" : "\n") + read.error().message;
-        }
+    if (const Result<void> read = parse_service_files(config->services_dir, services); !read) {
+        return fail(read.error());
     }
-    if (!problems.empty()) return fail(ErrorCode::invalid, std::move(problems));
     if (services.size() > limits::instances_per_node) {
         return fail(ErrorCode::invalid,
                     std::format("{} and {} hold more than {} services together", path,
                                 config->services_dir, limits::instances_per_node));
-    }
-    if (config->node.empty()) {
-        const Result<std::string> node = default_node_name();
-        if (!node) return fail(node.error(), path);
-        config->node = *node;
     }
     move_services(services, *config);
     return config;

@@ -47,7 +47,7 @@ enum class OnExit : std::uint8_t { open, closed };
 enum class AccessLogMode : std::uint8_t { off, errors, all };
 
 struct AgentConfig {
-    std::string node; // default: the host's name
+    std::string node; // empty: what the join token says
     std::string zone;
     std::vector<Endpoint> servers;
     std::optional<std::string> join_token_file;

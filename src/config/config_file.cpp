@@ -1,10 +1,14 @@
 #include "config/config_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <format>
+#include <memory>
 
 #include "base/bytes.h"
 #include "base/limits.h"
@@ -14,6 +18,7 @@ namespace hawser::config {
 
 namespace {
 
+constexpr std::size_t most_files = 1000;        // in a folder of configuration
 constexpr std::size_t path_length = 4095;       // PATH_MAX without the NUL
 constexpr std::size_t socket_path_length = 107; // sun_path without the NUL
 
@@ -35,6 +40,28 @@ Result<std::string> read_config_file(const std::string& path) {
     if (got < 0) return fail_errno(error, path);
     if (text.size() > limits::config_file_bytes) text.resize(limits::config_file_bytes + 1);
     return text;
+}
+
+Result<std::vector<std::string>> list_config_files(const std::string& folder) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(folder.c_str()), ::closedir);
+    std::vector<std::string> paths;
+    if (!directory && errno == ENOENT) return paths;
+    if (!directory) return fail_errno(errno, folder);
+    while (true) {
+        errno = 0;
+        const dirent* entry = ::readdir(directory.get());
+        if (entry == nullptr && errno != 0) return fail_errno(errno, folder);
+        if (entry == nullptr) break;
+        const std::string_view name = entry->d_name;
+        if (name.starts_with('.') || !name.ends_with(".toml")) continue;
+        if (paths.size() == most_files) {
+            return fail(ErrorCode::invalid,
+                        std::format("{} holds more than {} files", folder, most_files));
+        }
+        paths.push_back(folder + "/" + entry->d_name);
+    }
+    std::ranges::sort(paths);
+    return paths;
 }
 
 Result<std::string> default_node_name() {

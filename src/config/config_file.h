@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "config/decoder.h"
@@ -12,6 +13,9 @@ namespace hawser::config {
 // The file's text; a larger one than limits::config_file_bytes is cut one byte later, so that
 // parse_toml refuses it.
 [[nodiscard]] Result<std::string> read_config_file(const std::string& path);
+
+// The *.toml of a folder in name order, without hidden ones; none when there is no such folder.
+[[nodiscard]] Result<std::vector<std::string>> list_config_files(const std::string& folder);
 
 // The node name when a file does not give one: the host's name up to its first dot, lower case.
 [[nodiscard]] Result<std::string> default_node_name();

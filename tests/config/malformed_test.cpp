@@ -287,7 +287,7 @@ TEST_CASE("resources") {
         {
             {"[[servce]]\n", "f:1:3: unknown key 'servce'; did you mean 'service'?"},
             {"[[service]]\n", "f:1:1: 'name' is missing"},
-            {resource("") + resource(""), "f:3:1: service 'api' is there twice"},
+            {resource("") + resource(""), "f:4:1: service 'api' is there twice"},
             {resource("protocol = \"htpp\""),
              "f:3:12: 'protocol' must be one of \"tcp\", \"http\", \"grpc\", not 'htpp'; did you "
              "mean 'http'?"},

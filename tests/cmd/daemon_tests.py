@@ -1,0 +1,227 @@
+"""Every verb against real daemons of this host."""
+
+import json
+import os
+import pathlib
+import signal
+
+from harness import contains, equal
+
+POLICY = '[[policy]]\nname = "{0}-calls-api"\nservice = "api"\naction = "allow"\nfrom = ["{0}"]\n'
+
+
+class Mesh:
+    """A server, and agents in explicit mode, on loopback."""
+
+    def __init__(self, host):
+        self.host = host
+        self.socket = str(host.folder / "server.sock")
+        self.config = host.file("server.toml", f'node = "s1"\ndata_dir = "{host.folder}/server"\n'
+                                f'socket = "{self.socket}"\nlisten = "127.0.0.1:0"\n')
+        self.init = host.json("init", "-c", self.config)
+        self.server = self.start_server()
+
+    def start_server(self):
+        return self.host.start("server", "-c", self.config).wait_for("READY=1")
+
+    def json(self, *words):
+        return self.host.json(*words, "--socket", self.socket)
+
+    def expect(self, code, *words, **options):
+        return self.host.expect(code, *words, "--socket", self.socket, **options)
+
+    def agent_config(self, name, services):
+        folder = self.host.folder
+        return self.host.file(f"{name}.toml", f"""
+            node = "{name}"
+            join_token_file = "{folder}/{name}.token"
+            data_dir = "{folder}/{name}"
+            socket = "{folder}/{name}.sock"
+            services_dir = "{folder}/none"
+            tunnel = {{ listen = "127.0.0.1:0" }}
+            intercept = {{ mode = "explicit" }}
+            dns = {{ listen = "127.0.0.1:0" }}
+            metrics = {{ listen = "127.0.0.1:0" }}
+            """ + "".join(f'[[service]]\nname = "{service}"\nport = {port}\n'
+                          for service, port in services))
+
+    def start_agent(self, name, *services):
+        config = self.agent_config(name, services)
+        names = ",".join(sorted({service for service, _ in services}))
+        token = self.json("token", "create", "--node", name, "--services", names)["token"]
+        self.host.file(f"{name}.token", token)
+        return self.host.start("agent", "-c", config).wait_for("READY=1")
+
+
+def test_init_makes_a_mesh_once(host):
+    mesh = Mesh(host)
+    equal(mesh.init["trust_domain"], "hawser.local", "trust domain")
+    equal(len(mesh.init["root_sha256"]), 64, "fingerprint")
+    mesh.server.stop()
+    again = host.expect(1, "init", "-c", mesh.config)
+    contains(again.stderr, "already holds the trust domain", "init again")
+
+
+def test_a_server_without_init_says_what_to_do(host):
+    config = host.file("server.toml", f'data_dir = "{host.folder}/s"\nnode = "s"\n'
+                       f'socket = "{host.folder}/s.sock"\nlisten = "127.0.0.1:0"\n')
+    result = host.expect(1, "server", "-c", config)
+    contains(result.stderr, "hawser init", "the reason")
+
+
+def test_daemons_stop_in_good_order(host):
+    mesh = Mesh(host)
+    agent = mesh.start_agent("a", ("api", 8080))
+    agent.stop(signal.SIGINT)
+    mesh.server.stop(signal.SIGTERM)
+    equal([name for name in os.listdir(host.folder) if name.endswith(".sock")], [], "sockets left")
+
+
+def test_tokens(host):
+    mesh = Mesh(host)
+    created = mesh.expect(0, "token", "create", "--node", "web-1", "--services", "web,api")
+    contains(created.stdout, "hwj1.", "the token alone on stdout")
+    equal(len(created.stdout.split()), 1, "words on stdout")
+    contains(created.stderr, "web-1 (web, api)", "what it is for")
+    one = mesh.json("token", "create", "--node", "web-2", "--ttl", "1h")
+    equal((one["node"], one["services"], one["used_at"]), ("web-2", [], None), "token")
+    listed = mesh.json("token", "list")
+    equal(sorted(token["node"] for token in listed), ["web-1", "web-2"], "nodes")
+    equal({token["state"] for token in listed}, {"unused"}, "state")
+    contains(mesh.expect(0, "token", "list").stdout, "unused", "table")
+    mesh.expect(0, "token", "revoke", one["id"])
+    equal(len(mesh.json("token", "list")), 1, "after revoking")
+    mesh.expect(1, "token", "revoke", one["id"])
+
+
+def test_join_and_again(host):
+    mesh = Mesh(host)
+    token = mesh.json("token", "create", "--node", "web-1", "--services", "web")["token"]
+    state = str(host.folder / "state")
+    joined = host.json("join", token, "--data-dir", state)
+    equal(joined["identity"], "spiffe://hawser.local/node/web-1", "identity")
+    equal((joined["already"], joined["services"]), (False, ["web"]), "first")
+    equal(host.json("join", token, "--data-dir", state)["already"], True, "again")
+    contains(host.expect(0, "join", "-", "--data-dir", state, stdin=token + "\n").stdout,
+             "already is", "from stdin")
+    other = str(host.folder / "other")
+    result = host.expect(1, "join", token, "--data-dir", other)
+    equal(len(result.stderr.strip().split("\n")), 1, f"lines of {result.stderr!r}")
+    equal(mesh.json("token", "list")[0]["state"], "used", "state")
+    mesh.server.stop()
+    host.expect(3, "join", token, "--data-dir", other)
+
+
+def test_apply_get_delete(host):
+    mesh = Mesh(host)
+    file = host.file("api.toml", '[[service]]\nname = "api"\nprotocol = "http"\n' + POLICY.format("web"))
+    dry = mesh.json("apply", "-f", file, "--dry-run")
+    equal(dry["dry_run"], True, "dry run")
+    equal(mesh.json("get", "service"), [], "after the dry run")
+    applied = mesh.json("apply", "-f", file, "--wait")
+    equal(applied["enforced"], {"all": True, "agents": 0, "behind": []}, "nobody to wait for")
+    equal(len(applied["changed"]), 2, "changes")
+    contains(mesh.expect(0, "apply", "-f", file).stdout, "nothing changes", "again")
+
+    api = mesh.json("get", "service", "api")
+    equal((api["protocol"], api["index"]), ("http", applied["index"]), "service")
+    text = mesh.expect(0, "get", "policy", "web-calls-api").stdout
+    contains(text, 'from = ["web"]', "as TOML")
+    mesh.expect(0, "apply", "-f", "-", stdin=text)
+    contains(mesh.expect(0, "get", "policies").stdout, "web-calls-api", "table")
+    contains(mesh.expect(1, "get", "policy", "none").stderr, "none", "not found")
+    equal(mesh.json("get", "trust_domain")[0]["name"], "hawser.local", "trust domain")
+
+    mesh.expect(0, "delete", "policy", "web-calls-api")
+    equal(mesh.json("get", "policy"), [], "deleted")
+    mesh.expect(1, "delete", "policy", "web-calls-api")
+
+
+def test_services_and_nodes_from_server_and_agent(host):
+    mesh = Mesh(host)
+    mesh.start_agent("a", ("api", 8080), ("api", 8081), ("db", 5432))
+    mesh.host.file("p.toml", POLICY.format("web"))
+    mesh.json("apply", "-f", str(host.folder / "p.toml"), "--wait")
+    agent_socket = str(host.folder / "a.sock")
+    for socket in (mesh.socket, agent_socket):
+        equal([service["name"] for service in host.json("services", "--socket", socket)],
+              ["api", "db"], "services")
+        api = host.json("services", "api", "--socket", socket)
+        equal([(i["node"], i["port"], i["alive"]) for i in api["instances"]],
+              [("a", 8080, True), ("a", 8081, True)], "instances")
+        equal([policy["name"] for policy in api["policies"]], ["web-calls-api"], "policies")
+        contains(api["vip4"], "240.", "VIP")
+        text = host.expect(0, "services", "api", "--socket", socket).stdout
+        contains(text, "allow web (web-calls-api)", "services api")
+        contains(host.expect(0, "services", "--socket", socket).stdout, "SERVICE", "services")
+        nodes = host.json("nodes", "--socket", socket)
+        equal([(n["name"], n["alive"], n["services"]) for n in nodes], [("a", True, ["api", "db"])], "nodes")
+        contains(host.expect(0, "nodes", "--socket", socket).stdout, "alive", "nodes")
+        contains(host.expect(1, "services", "none", "--socket", socket).stderr, "'none'", "no such")
+
+
+def test_status_of_either_daemon(host):
+    mesh = Mesh(host)
+    mesh.start_agent("a", ("api", 8080))
+    server = mesh.json("status")
+    equal((server["daemon"], server["node"], server["role"]), ("server", "s1", "leader"), "server")
+    equal([agent["node"] for agent in server["agents"]], ["a"], "agents")
+    agent = host.json("status", "--socket", str(host.folder / "a.sock"))
+    equal((agent["daemon"], agent["node"], agent["trust_domain"]), ("agent", "a", "hawser.local"), "agent")
+    equal(agent["server"], server["listen"], "its server")
+    equal(agent["intercept_mode"], "explicit", "mode")
+    contains(mesh.expect(0, "status").stdout, "server s1 of hawser.local", "text")
+    text = host.expect(0, "status", "--socket", str(host.folder / "a.sock")).stdout
+    contains(text, "agent a of hawser.local", "text")
+    contains(text, "spiffe://hawser.local/node/a", "certificates")
+    contains(host.expect(0, "intercept", "status", "--socket", str(host.folder / "a.sock")).stdout,
+             "explicit", "intercept status")
+
+
+def test_an_operator_elsewhere_needs_the_token_and_the_right_root(host):
+    mesh = Mesh(host)
+    address = mesh.json("status")["listen"]
+    token_file = host.file("operator.token", mesh.init["operator_token"] + "\n")
+    ca = "sha256:" + mesh.init["root_sha256"]
+    remote = ["--server", address, "--token-file", token_file]
+    equal(host.json("status", *remote, "--ca", ca)["node"], "s1", "by fingerprint")
+    joined = mesh.json("token", "create", "--node", "x", *())["token"]
+    host.json("join", joined, "--data-dir", str(host.folder / "x"))
+    roots = str(host.folder / "x/roots.pem")
+    equal(host.json("nodes", *remote, "--ca", roots)[0]["name"], "x", "by file")
+    by_variable = host.expect(0, "status", "--server", address, "--ca", ca, "--json",
+                              env={"HAWSER_TOKEN": mesh.init["operator_token"]})
+    equal(json.loads(by_variable.stdout)["node"], "s1", "by HAWSER_TOKEN")
+
+    wrong_root = host.expect(3, "status", *remote, "--ca", "sha256:" + "0" * 64)
+    contains(wrong_root.stderr, f"cannot reach {address}", "another root")
+    host.expect(2, "status", *remote, "--ca", "sha256:12")
+    host.expect(2, "status", *remote, "--ca", "/nonexistent/roots.pem")
+    host.file("operator.token", "hwo1.0000000000000000." + "A" * 43)
+    host.expect(1, "status", *remote, "--ca", ca)
+    host.file("operator.token", "nonsense")
+    host.expect(2, "status", *remote, "--ca", ca)
+
+
+def test_dev_is_a_mesh_that_remembers(host):
+    config = host.file("agent.toml", f'services_dir = "{host.folder}/none"\n'
+                       'tunnel = { listen = "127.0.0.1:0" }\nintercept = { mode = "explicit" }\n'
+                       'dns = { listen = "127.0.0.1:0" }\nmetrics = { listen = "127.0.0.1:0" }\n'
+                       '[[service]]\nname = "api"\nport = 8080\n')
+    words = ["dev", "--data-dir", "mesh", "--listen", "127.0.0.1:0", "-c", config]
+    dev = host.start(*words).wait_for("READY=1")
+    sockets = [str(host.folder / f"mesh/{name}.sock") for name in ("server", "agent")]
+    contains(dev.text(), "operator token  hwo1.", "the first time")
+    contains(dev.text(), f"hawser status --socket {sockets[1]}", "what to do next")
+    policy = host.file("p.toml", POLICY.format("web"))
+    applied = host.json("apply", "-f", policy, "--wait", "--socket", sockets[0])
+    equal(applied["enforced"]["agents"], 1, "its agent")
+    dev.stop()
+
+    # Another service: another enrolment; the registry is still there.
+    pathlib.Path(config).write_text(pathlib.Path(config).read_text() + '[[service]]\nname = "db"\nport = 5432\n')
+    dev = host.start(*words).wait_for("READY=1")
+    equal("operator token" in dev.text(), False, "the second time")
+    equal(len(host.json("services", "db", "--socket", sockets[1])["instances"]), 1, "the new service")
+    equal([p["name"] for p in host.json("get", "policy", "--socket", sockets[0])], ["web-calls-api"], "kept")
+    dev.stop(signal.SIGINT)
