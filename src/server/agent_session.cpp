@@ -1,5 +1,6 @@
 #include "server/agent_session.h"
 
+#include <algorithm>
 #include <asio/this_coro.hpp>
 #include <format>
 #include <functional>
@@ -97,6 +98,22 @@ io::Task<Result<void>> AgentSession::read_messages() {
     co_return fail(ErrorCode::cancelled, "the server is stopping");
 }
 
+// A service that the node may not host must not keep the others' health from being known: it is
+// left out, and named. (The registry would refuse the whole.)
+std::string AgentSession::leave_out_forbidden(model::SyncNode& command) const {
+    const auto* node = parts_.raft.registry().tables().get<model::Node>(command.node);
+    if (node == nullptr) return {}; // the registry's answer says it better
+    std::string left_out;
+    std::erase_if(command.instances, [&](const model::Instance& instance) {
+        if (std::ranges::contains(node->allowed_services, instance.service)) return false;
+        left_out = std::format("node '{}' may not host service '{}': its join token does not name "
+                               "it; the other services are registered",
+                               command.node, printable(instance.service, 64));
+        return true;
+    });
+    return left_out;
+}
+
 io::Task<void> AgentSession::register_node(v1::SyncNode message) {
     Result<model::SyncNode> command = model::from_proto(message);
     if (!command) co_return refuse(command.error());
@@ -105,6 +122,7 @@ io::Task<void> AgentSession::register_node(v1::SyncNode message) {
                           .message = std::format("the certificate is node '{}''s, not '{}''s",
                                                  stream_.node, printable(command->node, 64))});
     }
+    const std::string left_out = leave_out_forbidden(*command);
     stream_.registering = true;
     const Result<registry::Outcome> outcome =
         co_await parts_.raft.propose({.command = std::move(*command),
@@ -114,6 +132,8 @@ io::Task<void> AgentSession::register_node(v1::SyncNode message) {
     parts_.sessions.heard(stream_);
     if (!outcome) co_return refuse(outcome.error());
     stream_.registered = true;
+    if (!left_out.empty())
+        co_return refuse({.code = ErrorCode::permission_denied, .message = left_out});
     v1::ServerMessage answer;
     answer.mutable_registered()->set_index(outcome->index);
     say(std::move(answer));

@@ -43,6 +43,7 @@ class AgentSession {
     [[nodiscard]] io::Task<Result<void>> read_hello();
     [[nodiscard]] io::Task<Result<void>> read_messages();
     [[nodiscard]] io::Task<Result<std::optional<v1::AgentMessage>>> read_message();
+    [[nodiscard]] std::string leave_out_forbidden(model::SyncNode& command) const;
     [[nodiscard]] io::Task<void> register_node(v1::SyncNode message);
     void refuse(const Error& error);
     void say(v1::ServerMessage message);

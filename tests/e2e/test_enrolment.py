@@ -104,6 +104,8 @@ def test_a_host_may_only_offer_what_its_token_allows(mesh):
     agent.enrol(names=["api"])
     agent.launch()
     wait_until(lambda: "db" in agent.logs(), 15, "the refusal is logged")
+    wait_until(lambda: mesh.server.hawser("services", "api").returncode == 0, 15,
+               "the service it may offer is registered all the same")
     result = mesh.server.hawser("services", "db", "--json")
     check(result.returncode != 0 or '"node": "api"' not in result.stdout,
           f"db was registered: {result.stdout}")

@@ -126,6 +126,18 @@ TEST_CASE("a registration that is not allowed is refused with words, and the ses
     CHECK(agent.refused->find("'web-2'") != std::string::npos);
 }
 
+TEST_CASE("a service that is not allowed does not keep the others from being registered") {
+    MeshFixture mesh;
+    const Host host = mesh.must_join("web-1", {"web"});
+    TestAgent agent(mesh, host);
+    agent.register_instances({make_instance("web-1", "web"), make_instance("web-1", "db")});
+    REQUIRE(agent.read_until([&] { return agent.refused.has_value(); }));
+    CHECK(agent.refused->find("may not host service 'db'") != std::string::npos);
+    const auto& tables = mesh.server->registry().tables();
+    CHECK(tables.instances_of_service("web").size() == 1);
+    CHECK(tables.instances_of_service("db").empty());
+}
+
 TEST_CASE("a session that does not begin with hello, or sends junk, ends with a reason") {
     MeshFixture mesh;
     const Host host = mesh.must_join("web-1", {"web"});
@@ -183,20 +195,19 @@ TEST_CASE("with no agents there is nobody to wait for") {
     CHECK(waited->agents() == 0);
 }
 
-TEST_CASE("a silent agent's node is dead within the timeout, and back when it speaks") {
-    MeshFixture mesh(Duration(400));
+TEST_CASE("a silent agent's node is dead after the timeout, not before, and back when it speaks") {
+    const Duration timeout(400);
+    MeshFixture mesh(timeout);
     const Host host = mesh.must_join("web-1", {"web"});
+    const auto before = std::chrono::steady_clock::now();
     {
         TestAgent agent(mesh, host);
         agent.register_instances({make_instance("web-1", "web")});
         REQUIRE(agent.read_until([&] { return agent.registered.has_value(); }));
-        CHECK(node_row(mesh, "web-1")->alive);
         agent.vanish();
     }
-    const auto gone = std::chrono::steady_clock::now();
     mesh.runner.until([&] { return !node_row(mesh, "web-1")->alive; });
-    const auto took = std::chrono::steady_clock::now() - gone;
-    CHECK(took > std::chrono::milliseconds(200));
+    CHECK(std::chrono::steady_clock::now() - before > timeout);
     // Its instances are still there, for when it comes back.
     CHECK(mesh.server->registry().tables().get<model::Instance>("web-1/web/8080") != nullptr);
 
@@ -218,13 +229,13 @@ TEST_CASE("an agent that stays connected but says nothing is dead too") {
 }
 
 TEST_CASE("any message is a heartbeat, an empty one included") {
-    MeshFixture mesh(Duration(500));
+    MeshFixture mesh(Duration(2500));
     const Host host = mesh.must_join("web-1", {"web"});
     TestAgent agent(mesh, host);
     agent.register_instances({make_instance("web-1", "web")});
     REQUIRE(agent.read_until([&] { return agent.registered.has_value(); }));
     for (int i = 0; i < 12; ++i) {
-        mesh.runner.run(io::sleep(std::chrono::milliseconds(100)));
+        mesh.runner.run(io::sleep(std::chrono::milliseconds(250)));
         agent.say({});
         CHECK(node_row(mesh, "web-1")->alive);
     }
@@ -232,7 +243,7 @@ TEST_CASE("any message is a heartbeat, an empty one included") {
 }
 
 TEST_CASE("after a restart agents have the timeout to come back") {
-    MeshFixture mesh(Duration(1000));
+    MeshFixture mesh(Duration(2500));
     const Host present = mesh.must_join("n1", {});
     const Host absent = mesh.must_join("n2", {});
     {
@@ -272,7 +283,7 @@ TEST_CASE("a newer session of a node ends the older one") {
 }
 
 TEST_CASE("a deleted node's session ends") {
-    MeshFixture mesh(Duration(2000));
+    MeshFixture mesh;
     const Host host = mesh.must_join("web-1", {"web"});
     TestAgent agent(mesh, host);
     REQUIRE(agent.follow_to(mesh.server->registry().index()));
