@@ -1,6 +1,7 @@
 """`hawser demo`, as a user runs it."""
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -9,12 +10,17 @@ from harness.checks import check, check_contains, check_equal, wait_until
 from harness.hosts import Process
 from harness.runner import alone
 
+ALL_FOLDERS = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 
-def start_demo(mesh, *arguments, uid=None):
-    """On this machine itself, as a user would; (process, path of its output)."""
+
+def start_demo(mesh, *arguments, uid=None, without=()):
+    """On this machine itself, as a user would; `without` hides programs from it."""
     parent = os.getpid()
+    hidden = [path for name in without if (path := shutil.which(name, path=ALL_FOLDERS))]
 
     def enter():
+        if hidden:
+            kernel.hide_files(hidden)
         if uid is not None:
             kernel.become(uid)
         kernel.die_with_parent(parent)
@@ -26,10 +32,13 @@ def start_demo(mesh, *arguments, uid=None):
     return Process(popen, "demo", path)
 
 
-def leftovers():
-    found = [name for name in os.listdir("/tmp") if name.startswith("hawser-demo-")]
-    if os.path.isdir("/run/netns"):
-        found += [name for name in os.listdir("/run/netns") if name.startswith("hawser-demo-")]
+def leftovers(demo):
+    """What there is with this demo's name; others may be running."""
+    found = []
+    for folder in ("/tmp", "/run/netns", "/etc/netns"):
+        if os.path.isdir(folder):
+            found += [name for name in os.listdir(folder)
+                      if f"{name}-".startswith(f"hawser-demo-{demo.pid}-")]
     return found
 
 
@@ -39,7 +48,7 @@ def test_the_demo_holds_between_namespaces_and_leaves_nothing(mesh):
     check_equal(demo.wait(60), 0, f"exit code ({demo.log()})")
     check_contains(demo.log(), "curl http://api.mesh/", "the report")
     check_contains(demo.log(), "Nothing is left behind", "the report")
-    check_equal(leftovers(), [], "left behind")
+    check_equal(leftovers(demo), [], "left behind")
 
 
 @alone
@@ -47,7 +56,16 @@ def test_the_demo_tells_the_same_on_loopback_to_an_ordinary_user(mesh):
     demo = start_demo(mesh, uid=61050)
     check_equal(demo.wait(60), 0, f"exit code ({demo.log()})")
     check_contains(demo.log(), "explicit mode", "the report")
-    check_equal(leftovers(), [], "left behind")
+    check_equal(leftovers(demo), [], "left behind")
+
+
+@alone
+def test_the_demo_needs_nothing_installed_but_the_kernels_tools(mesh):
+    programs = ("nginx", "redis-server", "redis-cli", "curl")
+    demo = start_demo(mesh, without=programs)
+    check_equal(demo.wait(60), 0, f"exit code ({demo.log()})")
+    check_contains(demo.log(), "built-in", "the report")
+    check_equal(leftovers(demo), [], "left behind")
 
 
 @alone
@@ -57,7 +75,7 @@ def test_an_interrupted_demo_cleans_up(mesh):
         wait_until(lambda: "✓ server" in demo.log(), 20, "it is under way")
         check_equal(demo.stop(sig, timeout=20), 128 + sig, "exit code")
         check_contains(demo.log(), "cleaned up", "the report")
-        check_equal(leftovers(), [], "left behind")
+        check_equal(leftovers(demo), [], "left behind")
 
 
 @alone
@@ -65,8 +83,9 @@ def test_a_killed_demo_is_cleaned_up_by_the_next(mesh):
     demo = start_demo(mesh)
     wait_until(lambda: "✓ hosts" in demo.log(), 20, "it is under way")
     demo.kill()
-    check(leftovers(), "a demo killed with SIGKILL leaves its hosts")
+    check(leftovers(demo), "a demo killed with SIGKILL leaves its hosts")
     check_equal(start_demo(mesh, "--remove").wait(30), 0, "exit code of demo --remove")
-    check_equal(leftovers(), [], "left behind")
-    processes = subprocess.run(["pgrep", "-f", "hawser-demo-"], capture_output=True)
+    check_equal(leftovers(demo), [], "left behind")
+    processes = subprocess.run(["pgrep", "-f", f"hawser-demo-{demo.pid}/"],
+                               capture_output=True)
     check_equal(processes.stdout, b"", "processes left")

@@ -7,7 +7,7 @@ import time
 
 from harness.checks import PATIENCE, check, check_contains, check_equal, wait_until
 from harness.mesh import service
-from harness.programs import WEB_UID
+from harness.programs import WEB_UID, dial, fetch, start_echo, start_greeter
 
 
 def start_both(mesh):
@@ -59,6 +59,62 @@ def test_the_admin_socket_is_not_for_everybody(mesh):
         check_equal(os.stat(daemon.socket).st_mode & 0o007, 0, f"{daemon.socket}: mode for others")
         result = daemon.host.run(mesh.binary, "status", "--socket", daemon.socket, uid=61099)
         check_equal(result.returncode, 3, f"status as a stranger: {result.stderr}")
+
+
+def test_an_agent_with_an_open_connection_lets_it_go_on_for_a_while_and_stops(mesh):
+    mesh.start_server()
+    web = mesh.start_agent("web", [service("web", user=WEB_UID)])
+    api = mesh.start_agent("api", [service("api", port=8080)])
+    mesh.server.allow(("web", "api"))
+    start_echo(api.host, 8080)
+    ready, go_on = os.pipe(), os.pipe()
+
+    def converse():
+        with dial() as connection:
+            connection.sendall(b"one")
+            first = connection.recv(10)
+            os.write(ready[1], b"!")
+            os.read(go_on[0], 1)
+            connection.sendall(b"two")
+            return first, connection.recv(10)
+
+    talking = web.host.background(converse, uid=WEB_UID)
+    os.read(ready[0], 1)
+    began = time.monotonic()
+    api.process.popen.terminate()
+    mesh.wait_passing("api", 0, seen_by=[web])  # no new connections from here on
+    os.write(go_on[1], b"!")
+    check_equal(talking.result(), (b"one", b"two"), "what was said, before and after the signal")
+    check_equal(api.process.wait(), 0, "exit code")
+    check(time.monotonic() - began < 12 * PATIENCE, "it stops when the last connection is done")
+
+
+def test_dev_is_a_mesh_in_one_process(mesh):
+    host = mesh.add_host("a")
+    uid = 61006
+    folder = os.path.join(host.directory, "dev")
+    os.mkdir(folder, 0o700)
+    os.chown(folder, uid, uid)
+    config = host.file("agent.toml", """
+[intercept]
+mode = "explicit"
+[[service]]
+name = "api"
+port = 8080
+[[service]]
+name = "web"
+upstream = [ { service = "api", listen = "127.0.0.1:9001" } ]
+""")
+    process = host.start(mesh.binary, "dev", "--data-dir", folder, "-c", config, uid=uid)
+    start_greeter(host, 8080, "hello from dev")
+    server = [mesh.binary, "get", "service", "--socket", os.path.join(folder, "server.sock")]
+    wait_until(lambda: "api" in host.run(*server).stdout, 20, "api is registered")
+    policy = host.file("policy.toml", '[[policy]]\nname = "p"\nservice = "api"\n'
+                       'action = "allow"\nfrom = ["web"]\n')
+    host.output(mesh.binary, "apply", "-f", policy, "--wait", "--socket",
+                os.path.join(folder, "server.sock"))
+    check_equal(host.call(lambda: fetch("127.0.0.1", 9001)), "hello from dev", "through the mesh")
+    check_equal(process.stop(), 0, "exit code")
 
 
 def test_an_agent_waits_for_a_server_that_is_not_up_yet(mesh):
