@@ -1,8 +1,21 @@
 #include "server/source_limiter.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 
 namespace hawser::server {
+
+namespace {
+
+IpAddress source_of(const IpAddress& address) {
+    if (address.is_v4()) return address;
+    std::array<std::uint8_t, 16> bytes = address.bytes();
+    std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+    return IpAddress::v6(bytes);
+}
+
+} // namespace
 
 void SourceLimiter::refill(Bucket& bucket, Time now) const {
     const double seconds = std::chrono::duration<double>(now - bucket.filled_at).count();
@@ -10,7 +23,8 @@ void SourceLimiter::refill(Bucket& bucket, Time now) const {
     bucket.filled_at = now;
 }
 
-bool SourceLimiter::take(const IpAddress& source, Time now) {
+bool SourceLimiter::take(const IpAddress& address, Time now) {
+    const IpAddress source = source_of(address);
     if (!buckets_.contains(source)) make_room(now);
     Bucket& bucket = buckets_.try_emplace(source, Bucket{.tries = options_.burst, .filled_at = now})
                          .first->second;
@@ -20,8 +34,8 @@ bool SourceLimiter::take(const IpAddress& source, Time now) {
     return true;
 }
 
-void SourceLimiter::give_back(const IpAddress& source) {
-    if (const auto found = buckets_.find(source); found != buckets_.end()) {
+void SourceLimiter::give_back(const IpAddress& address) {
+    if (const auto found = buckets_.find(source_of(address)); found != buckets_.end()) {
         found->second.tries = std::min(options_.burst, found->second.tries + 1);
     }
 }

@@ -1,5 +1,6 @@
-// Limits how often one address may try something that costs us work and proves nothing yet: a
-// token bucket a source, for a bounded number of sources.
+// Limits how often one source may try something that costs us work and proves nothing yet: a
+// token bucket a source, for a bounded number of sources. A source is an IPv4 address or an IPv6
+// /64, all of whose addresses one host may have.
 #pragma once
 
 #include <chrono>
@@ -21,9 +22,9 @@ class SourceLimiter {
     explicit SourceLimiter(Options options) : options_(options) {}
 
     // Takes one try of `source`, if it has one left.
-    [[nodiscard]] bool take(const IpAddress& source, Time now);
+    [[nodiscard]] bool take(const IpAddress& address, Time now);
     // The try was honest: it does not count.
-    void give_back(const IpAddress& source);
+    void give_back(const IpAddress& address);
 
   private:
     struct Bucket {

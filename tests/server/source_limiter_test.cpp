@@ -43,6 +43,16 @@ TEST_CASE("honest tries do not count") {
     CHECK_FALSE(limiter.take(address(1), start));
 }
 
+TEST_CASE("the addresses of one IPv6 /64 are one source") {
+    SourceLimiter limiter({.per_second = 1, .burst = 2, .sources = 8});
+    CHECK(limiter.take(*IpAddress::parse("fd00::1"), start));
+    CHECK(limiter.take(*IpAddress::parse("fd00::2"), start));
+    CHECK_FALSE(limiter.take(*IpAddress::parse("fd00::3"), start));
+    CHECK(limiter.take(*IpAddress::parse("fd00:0:0:1::1"), start));
+    limiter.give_back(*IpAddress::parse("fd00::9"));
+    CHECK(limiter.take(*IpAddress::parse("fd00::3"), start));
+}
+
 TEST_CASE("new addresses do not make the exhausted ones forgotten") {
     SourceLimiter limiter({.per_second = 1, .burst = 2, .sources = 8});
     CHECK(limiter.take(address(1), start));
