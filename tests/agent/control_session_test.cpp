@@ -47,6 +47,7 @@ class FakeServer {
         tasks_.spawn(rpc::serve(std::move(acceptor), std::move(methods), std::move(options)));
     }
     ~FakeServer() {
+        for (rpc::MessageStream* stream : streams_) stream->abort();
         tasks_.cancel();
         if (!loop_.until([&] { return tasks_.size() == 0; })) std::abort();
     }
@@ -66,12 +67,24 @@ class FakeServer {
     Endpoint endpoint;
     std::vector<std::string> script; // said to each
     bool hang_up = false;            // after it
+    std::string refuse;              // registrations, for this reason
     std::vector<v1::AgentMessage> messages;
     int connections = 0;
 
   private:
+    struct Listed {
+        Listed(FakeServer& in, rpc::MessageStream& as) : server(in), stream(&as) {
+            server.streams_.push_back(stream);
+        }
+        ~Listed() { std::erase(server.streams_, stream); }
+        Listed(const Listed&) = delete;
+        Listed& operator=(const Listed&) = delete;
+        FakeServer& server;
+        rpc::MessageStream* stream;
+    };
     io::Task<Result<void>> serve(const rpc::Caller& caller, rpc::MessageStream& stream) {
         ++connections;
+        const Listed listed(*this, stream);
         CHECK(caller.identity->kind == model::IdentityKind::node);
         for (const std::string& text : script) {
             if (!co_await stream.write(text, 5s)) co_return Result<void>();
@@ -94,11 +107,8 @@ class FakeServer {
         }
     }
 
-  public:
-    std::string refuse;
-
-  private:
     hawser::test::TestLoop& loop_;
+    std::vector<rpc::MessageStream*> streams_; // open now
     io::TaskGroup tasks_;
 };
 
