@@ -6,6 +6,8 @@
 #include "host/files.h"
 #include "host/interfaces.h"
 #include "io/clock.h"
+#include "log/journal.h"
+#include "log/log.h"
 
 namespace hawser::agent {
 namespace {
@@ -26,6 +28,19 @@ telemetry::AccessLogMode access_log_mode(config::AccessLogMode mode) {
         case config::AccessLogMode::all: return telemetry::AccessLogMode::all;
     }
     return telemetry::AccessLogMode::errors;
+}
+
+// JSON lines on standard output, or entries of the journal where the log goes there.
+Result<std::unique_ptr<telemetry::AccessLog>> open_access_log(const config::AgentConfig& config) {
+    const telemetry::AccessLogMode mode = access_log_mode(config.access_log);
+    const bool journal = config.log_format == "journal" ||
+                         (config.log_format == "automatic" && log::stderr_is_journal());
+    if (journal) {
+        auto opened = telemetry::AccessLog::open(mode, telemetry::AccessLogFormat::journal);
+        if (opened) return opened;
+        log::warn("the access log goes to standard output", {{"error", opened.error()}});
+    }
+    return telemetry::AccessLog::open(mode, telemetry::AccessLogFormat::json);
 }
 
 // Several workers share their ports, and the kernel would let another agent share them, too:
@@ -71,9 +86,7 @@ Agent::Agent(config::AgentConfig config, io::Loop& control, AgentOptions options
 Agent::~Agent() = default;
 
 Result<void> Agent::open_all() {
-    // JSON lines on standard output; under systemd that is the journal.
-    auto access_log = telemetry::AccessLog::open(access_log_mode(config_.access_log),
-                                                 telemetry::AccessLogFormat::json);
+    auto access_log = open_access_log(config_);
     if (!access_log) return fail(std::move(access_log.error()), "access log");
     access_log_ = std::move(*access_log);
     auto services = LocalServiceSet::open(

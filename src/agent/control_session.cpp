@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::chrono::milliseconds first_pause{250};
 constexpr std::chrono::milliseconds longest_pause{5'000};
+// What refused a registration may pass (a full disk, a missing right): it is said again.
+constexpr std::chrono::milliseconds refusal_pause{5'000};
 // Less than limits::connect_timeout: with one of three servers silent, the next must be reached
 // before this host's instances are taken for dead.
 constexpr std::chrono::milliseconds connect_timeout{2'000};
@@ -26,10 +28,19 @@ struct ControlSession::Connection {
     Connection(io::Executor executor, Endpoint to)
         : server(to), wake(executor), written(executor) {}
 
+    using Clock = std::chrono::steady_clock;
+
+    void retry_if_due(bool& registration_waits) {
+        if (!retry_at || Clock::now() < *retry_at) return;
+        retry_at.reset();
+        registration_waits = true;
+    }
+
     Endpoint server;
     std::unique_ptr<rpc::Client> client;
     std::unique_ptr<rpc::MessageStream> stream; // of the client: goes first
     bool complete = false;                      // a consistent state came
+    std::optional<Clock::time_point> retry_at;  // of a refused registration
     bool ended = false;
     bool leaving = false; // to come back with other credentials
     bool greeted = false;
@@ -169,6 +180,7 @@ Result<void> ControlSession::take(Connection& connection, const std::string& byt
         case v1::ServerMessage::kChanges: return take_changes(connection, message.changes());
         case v1::ServerMessage::kRegistered:
             state_.refusal.clear();
+            connection.retry_at.reset();
             state_.registered_index = message.registered().index();
             ++state_.answered_registrations;
             answered_.notify();
@@ -177,6 +189,7 @@ Result<void> ControlSession::take(Connection& connection, const std::string& byt
             refused(message.refused().reason());
             ++state_.answered_registrations;
             answered_.notify();
+            connection.retry_at = Connection::Clock::now() + refusal_pause;
             return {};
         default: return {}; // a heartbeat, or what only a newer version knows
     }
@@ -225,6 +238,7 @@ io::Task<void> ControlSession::write_all(std::shared_ptr<Connection> connection)
         const bool more =
             connection->greeted && (registration_waits_ || connection->reported != enforced_);
         if (!more) (void)co_await connection->wake.wait_for(limits::heartbeat_interval);
+        connection->retry_if_due(registration_waits_);
     }
     connection->written.notify();
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -82,6 +83,14 @@ Result<StateDir> StateDir::open(std::string path) {
     }
     write_pid(lock);
     return state;
+}
+
+Result<void> StateDir::act_as_owner(const std::string& path) {
+    struct stat info{};
+    if (::geteuid() != 0 || ::stat(path.c_str(), &info) != 0 || info.st_uid == 0) return {};
+    if (::setegid(info.st_gid) != 0 || ::seteuid(info.st_uid) != 0)
+        return fail_errno(errno, "acting as the owner of " + path);
+    return {};
 }
 
 StateDir::StateDir(StateDir&& other) noexcept

@@ -25,6 +25,10 @@ class StateDir {
     // Makes the folder if needed and locks it; fails with already_exists while another process
     // holds it.
     static Result<StateDir> open(std::string path);
+    // For programs that root runs on a folder of the agent's own user (`hawser join`): goes on
+    // with that user's rights, so that what is written belongs to the agent. Nothing to do for
+    // others, and where there is no folder yet. Changes the whole process.
+    static Result<void> act_as_owner(const std::string& path);
     // Only to look: neither made nor locked.
     static StateDir peek(std::string path) { return StateDir(std::move(path), -1); }
 
