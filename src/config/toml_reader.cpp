@@ -52,14 +52,19 @@ Place place_of(std::string_view text, std::size_t offset) {
     return place;
 }
 
-// Walks over the text outside strings and comments and finds the first key with too many dots:
-// the parser makes a table of each, and tables in tables are destroyed by recursion.
-class DotCounter {
+// What must be refused before the library sees it. Walks over the text outside strings and
+// comments and finds the first
+// - key with too many dots: each becomes a table, and tables in tables are destroyed by recursion;
+// - character that is not ASCII: TOML has none there, and the library's own test for them runs
+//   into undefined behaviour.
+class Scan {
   public:
-    explicit DotCounter(std::string_view text) : text_(text) {}
+    explicit Scan(std::string_view text) : text_(text) {
+        if (text_.starts_with(byte_order_mark)) at_ = byte_order_mark.size();
+    }
 
-    // The place of the offending dot; npos if there is none.
-    std::size_t find() {
+    // "" if there is nothing of the sort; otherwise at() is where.
+    std::string find() {
         int dots = 0;
         while (at_ < text_.size()) {
             const char c = text_[at_];
@@ -67,17 +72,23 @@ class DotCounter {
                 at_ = std::min(text_.find('\n', at_), text_.size());
             } else if (c == '"' || c == '\'') {
                 skip_string(c);
+            } else if (static_cast<unsigned char>(c) >= 0x80) {
+                return "syntax error: only strings and comments may hold this character";
             } else {
                 const bool boundary = c == '\n' || c == '=' || c == ',' || c == '{' || c == '[';
                 dots = boundary ? 0 : dots + (c == '.' ? 1 : 0);
-                if (dots > deepest_key) return at_;
+                if (dots > deepest_key)
+                    return std::format("a key of more than {} parts", deepest_key);
                 ++at_;
             }
         }
-        return std::string_view::npos;
+        return "";
     }
+    [[nodiscard]] std::size_t at() const { return at_; }
 
   private:
+    static constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+
     void skip_string(char mark) {
         const std::string triple(3, mark);
         const bool many_lines = text_.substr(at_).starts_with(triple);
@@ -87,6 +98,8 @@ class DotCounter {
                 at_ += 2;
             } else if (many_lines && text_.substr(at_).starts_with(triple)) {
                 at_ += 3;
+                // Up to two quotes before the closing three belong to the string.
+                for (int i = 0; i < 2 && at_ < text_.size() && text_[at_] == mark; ++i) ++at_;
                 return;
             } else if (!many_lines && (text_[at_] == mark || text_[at_] == '\n')) {
                 ++at_;
@@ -216,8 +229,9 @@ ParsedToml parse_toml(std::string_view text) {
         if (length == 0) return refuse(place_of(text, at), "not UTF-8 text");
         at += length;
     }
-    if (const std::size_t dot = DotCounter(text).find(); dot != std::string_view::npos) {
-        return refuse(place_of(text, dot), std::format("a key of more than {} parts", deepest_key));
+    Scan scan(text);
+    if (std::string problem = scan.find(); !problem.empty()) {
+        return refuse(place_of(text, scan.at()), std::move(problem));
     }
     const Attempt made = attempt(text);
     if (!made.table && made.problem.message.empty()) {

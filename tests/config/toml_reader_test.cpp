@@ -65,6 +65,16 @@ TEST_CASE("depth is bounded in every form TOML has for it") {
     CHECK(problem_of("a.b.c.d.e.f.g.h = 1").empty());
 }
 
+TEST_CASE("characters that are not ASCII stand in strings and comments only") {
+    const std::string e = "\xc3\xa9";
+    CHECK(problem_of("a = \"" + e + "\" # " + e + "\n'" + e + "' = '''" + e + "'''\n").empty());
+    const std::string message = "syntax error: only strings and comments may hold this character";
+    CHECK(problem_of("a = 1\nb" + e + " = 1\n") == "2:2: " + message);
+    CHECK(problem_of("a = 1 " + e + "\n") == "1:7: " + message);
+    CHECK(problem_of("a = [\"\"\"x\"\"\"\"\", " + e + "]\n") == "1:17: " + message);
+    CHECK(problem_of("a = [{b" + e + "{\n") == "1:8: " + message);
+}
+
 TEST_CASE("dots in strings and comments are not depth") {
     const std::string dots(100, '.');
     CHECK(problem_of("a = \"" + dots + "\" # " + dots + "\nb = '" + dots + "'\n").empty());
