@@ -63,6 +63,12 @@ void print_json(const nlohmann::json& value) {
     print_line(value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+int finish_output(int code) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    return code == done ? report({ErrorCode::resource_exhausted, "the output could not be written"})
+                        : code;
+}
+
 std::string toned(std::string_view text, Tone tone) {
     static const bool colour = wants_colour();
     if (!colour || tone == Tone::plain) return std::string(text);

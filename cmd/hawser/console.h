@@ -29,6 +29,9 @@ int report_config(const Error& error);
 void print_line(std::string_view line);
 void print_json(const nlohmann::json& value);
 
+// The exit code once everything is written: `failed` if stdout did not take it (a full disk).
+int finish_output(int code);
+
 enum class Tone { plain, good, bad, faint };
 // Colours for a terminal that wants them (NO_COLOR, TERM=dumb); otherwise the text alone.
 [[nodiscard]] std::string toned(std::string_view text, Tone tone);

@@ -128,15 +128,18 @@ Result<void> Hosts::make_namespaces(const Plan& plan) {
         if (done) done = add_host(plan, *host);
     }
     // A kernel without nftables is found here and not in the middle of the story.
-    if (done) {
-        auto rules = processes_.run({.network_namespace = plan.web.network_namespace, .uid = {}},
-                                    {*find_program("nft"), "list", "tables"});
-        if (!rules || rules->exit_code != 0) {
-            done = fail(ErrorCode::failed_precondition, "nft does not work on this kernel");
-        }
-    }
+    if (done) done = try_rules(plan.web);
     if (!done && Interruption::signal_number() == 0) remove_namespaces(processes_, prefix_);
     return done;
+}
+
+Result<void> Hosts::try_rules(const HostPlan& host) {
+    const Place place{.network_namespace = host.network_namespace, .uid = {}};
+    const auto output = processes_.run(place, {*find_program("nft"), "list", "tables"});
+    if (!output) return fail(output.error(), "nft");
+    if (output->exit_code == 0) return {};
+    return fail(ErrorCode::failed_precondition,
+                "nft list tables: " + output->text.substr(0, output->text.find('\n')));
 }
 
 Result<void> Hosts::add_switch(const Plan& plan) {

@@ -31,6 +31,7 @@ class Hosts {
   private:
     Hosts(std::string directory, std::string prefix, bool keep);
     Result<void> add_switch(const Plan& plan);
+    Result<void> try_rules(const HostPlan& host);
     Result<void> add_host(const Plan& plan, const HostPlan& host);
 
     std::string directory_, prefix_;

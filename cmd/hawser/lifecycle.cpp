@@ -14,7 +14,7 @@ void configure_log(const std::string& level, const std::string& format) {
 }
 
 Lifecycle::Lifecycle(io::Loop& loop)
-    : signals_(loop.executor(), SIGTERM, SIGINT),
+    : signals_(loop.executor(), SIGTERM, SIGINT, SIGHUP),
       systemd_(host::Systemd::from_environment()),
       tasks_(loop.executor()) {
     // A peer that went away is an error of the write, not the end of the process.

@@ -20,7 +20,8 @@ void configure_log(const std::string& level, const std::string& format);
 
 class Lifecycle {
   public:
-    // Takes over SIGTERM and SIGINT, and ignores SIGPIPE.
+    // Takes over SIGTERM, SIGINT and SIGHUP (a terminal that went away must not leave kernel rules
+    // behind), and ignores SIGPIPE.
     explicit Lifecycle(io::Loop& loop);
 
     // What the first SIGTERM or SIGINT does, from the loop; at once if it has already come. The

@@ -44,5 +44,5 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return cmd::end_parsing(root, error, words);
     }
-    return chosen();
+    return cmd::finish_output(chosen());
 }

@@ -147,7 +147,11 @@ int run(const Options& options) {
                        .message = std::format("applied, but after {} not enforced by {}",
                                               format_duration(*timeout), behind_text(*waited))});
     }
-    if (!options.json) print_line(std::format("enforced by all {} agents", waited->agents()));
+    if (!options.json) {
+        print_line(waited->agents() == 0
+                       ? "no agent is connected yet"
+                       : std::format("enforced by all {} connected agents", waited->agents()));
+    }
     return done;
 }
 

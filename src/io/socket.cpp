@@ -97,7 +97,7 @@ void set_option(int descriptor, int level, int name, int value) {
 
 Result<void> connect_now(int descriptor, SocketAddress& address) {
     if (::connect(descriptor, address.data(), address.length) == 0) return {};
-    if (errno == EINPROGRESS || errno == EAGAIN) return {};
+    if (errno == EINPROGRESS) return {};
     return fail_errno(errno, "connecting");
 }
 
@@ -224,24 +224,18 @@ Task<Result<Socket>> accept(Acceptor& acceptor) {
         SocketAddress peer;
         OwnedDescriptor descriptor(::accept4(acceptor.native_handle(), peer.data(), &peer.length,
                                              SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (descriptor.get() >= 0)
-            co_return adopt(acceptor.get_executor(), descriptor, peer.family());
-        switch (errno) {
-            // Another worker took it, or the peer gave up between the handshake and us.
-            case EAGAIN:
-            case EINTR:
-            case ECONNABORTED:
-            case EPROTO:
-            case EPERM: break;
-            case EMFILE:
-            case ENFILE:
-            case ENOMEM:
-            case ENOBUFS:
-                if (!co_await sleep(out_of_descriptors_pause))
-                    co_return fail(ErrorCode::cancelled, "accepting: cancelled");
-                break;
-            default: co_return fail_errno(errno, "accepting");
+        if (descriptor.get() >= 0) {
+            auto socket = adopt(acceptor.get_executor(), descriptor, peer.family());
+            if (socket) co_return socket;
+        } else if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) {
+            continue; // another worker took it, or the peer gave up between the handshake and us
+        } else if (errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
+            co_return fail_errno(errno, "accepting");
         }
+        // No descriptors or memory, or an error of the network that came with the connection
+        // (accept(2)): none of them is the listener's end, and trying at once would spin.
+        if (!co_await sleep(out_of_descriptors_pause))
+            co_return fail(ErrorCode::cancelled, "accepting: cancelled");
     }
 }
 

@@ -63,6 +63,7 @@ struct Context {
     std::list<LiveRelay> relays;
     std::list<http::H2Connection*> inbound_tunnels;
     std::uint32_t connections = 0; // in both directions
+    std::uint32_t handshaking = 0; // inbound tunnels whose peer is not yet known
 
     // This worker's part of a limit of the whole agent, at least 1.
     [[nodiscard]] std::uint32_t share(std::uint64_t limit) const {
@@ -77,6 +78,21 @@ class ConnectionCount {
     ~ConnectionCount() { --context_.connections; }
     ConnectionCount(const ConnectionCount&) = delete;
     ConnectionCount& operator=(const ConnectionCount&) = delete;
+
+  private:
+    Context& context_;
+};
+
+// Counts a tunnel in its handshake: strangers have a limit of their own, so that they cannot use
+// up the host's connections.
+class Handshaking {
+  public:
+    static constexpr std::uint32_t most = 256; // of one worker
+
+    explicit Handshaking(Context& context) : context_(context) { ++context_.handshaking; }
+    ~Handshaking() { --context_.handshaking; }
+    Handshaking(const Handshaking&) = delete;
+    Handshaking& operator=(const Handshaking&) = delete;
 
   private:
     Context& context_;

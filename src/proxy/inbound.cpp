@@ -65,7 +65,6 @@ Admission admit(Context& context, const http::Headers& headers, const model::Ide
     auto target = parse_connect_request(headers);
     if (!target) return refuse(admission, Flag::no_route, std::move(target.error().message));
     telemetry::AccessRecord& facts = admission.record.facts;
-    facts.destination_service = target->service;
     const LocalService* local = context.view->local->find(target->service, target->port);
     const model::ServiceView* service = context.view->mesh->service(target->service);
     if (local == nullptr || service == nullptr)
@@ -128,7 +127,12 @@ class TunnelRequests final : public http::ConnectionHandler {
     void serve(http::H2Connection& connection) { connection_ = &connection; }
 
     http::StreamHandler* on_request(http::StreamId stream, http::Headers headers) override {
-        if (context_.connections >= context_.share(limits::agent_connections)) return nullptr;
+        if (context_.connections >= context_.share(limits::agent_connections)) {
+            context_.metrics
+                .counter(telemetry::Metric::connections_refused, {traffic::code(Flag::overload)})
+                .add();
+            return nullptr;
+        }
         context_.metrics.counter(telemetry::Metric::tunnel_streams, {"server"}).add();
         auto relay = std::make_shared<Relay>(context_.executor);
         relay->attach(*connection_, stream);
@@ -156,7 +160,7 @@ void refuse_tunnel(Context& context, const Endpoint& peer, std::string_view reas
 io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
     const auto peer = io::peer_endpoint(socket.native_handle());
     if (!peer) co_return;
-    const ConnectionCount count(context);
+    std::optional<Handshaking> handshaking(std::in_place, context);
     if (context.view->node_credentials == nullptr) {
         refuse_tunnel(context, *peer, "not_joined",
                       {ErrorCode::unavailable, "this host has no identity yet"});
@@ -169,7 +173,9 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
     }
     TunnelRequests requests(context, *peer);
     http::H2Connection connection(std::move(socket), std::move(*session),
-                                  {.server = true, .ping_interval = limits::tunnel_ping_interval},
+                                  {.server = true,
+                                   .session_window = tunnel_session_window,
+                                   .ping_interval = limits::tunnel_ping_interval},
                                   &requests);
     requests.serve(connection);
     const auto began = std::chrono::steady_clock::now();
@@ -180,18 +186,17 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
     context.metrics.counter(telemetry::Metric::tunnel_handshakes, {"server", "ok"}).add();
     context.metrics.histogram(telemetry::Metric::tunnel_handshake_seconds, {"server"})
         .observe(std::chrono::steady_clock::now() - began);
+    handshaking.reset();
+    const ConnectionCount count(context);
     const InboundTunnel listed(context, connection);
     if (auto ended = co_await connection.run(); !ended)
         log::info("tunnel ended", {{"peer", peer->to_string()}, {"why", ended.error()}});
 }
 
 void refuse_plaintext(Context& context, io::Socket socket) {
-    ConnectionRecord record = begin_record(telemetry::Reporter::destination);
     const int descriptor = socket.native_handle();
     const Endpoint peer = io::peer_endpoint(descriptor).value_or(Endpoint{});
     const Endpoint dialled = io::original_destination(descriptor).value_or(Endpoint{});
-    record.facts.peer = peer;
-    record.facts.original_destination = dialled;
     io::reset_on_close(socket);
     io::close(socket);
     context.metrics.counter(telemetry::Metric::connections_refused, {"plaintext"}).add();

@@ -112,6 +112,9 @@ Call identify_upstream(Context& context, const io::Socket& socket, const Upstrea
     Call call = identify(context, upstream.destination, upstream.source, peer.value_or(Endpoint{}));
     if (!peer || !local)
         return std::move(call).refuse(Flag::downstream_reset, "the caller left at once");
+    // A listener that is open to the network would lend the service's identity to anybody there.
+    if (!peer->address.is_loopback() && peer->address != local->address)
+        return std::move(call).refuse(Flag::unknown_caller, "the caller is not of this host");
     // Only a listener whose service names an owner needs to know who is calling.
     if (context.view->local->may_speak_as(static_cast<uid_t>(-1), upstream.source)) return call;
     const auto owner = context.socket_owner.find(*peer, *local);
@@ -143,7 +146,7 @@ io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, s
     relay->attach(connection, *stream);
     context.metrics.counter(telemetry::Metric::tunnel_streams, {"client"}).add();
     auto answer = co_await relay->answer(timeout + answer_margin);
-    const ConnectAnswer verdict = parse_connect_answer(answer);
+    const ConnectAnswer verdict = parse_connect_answer(answer, relay->close_code());
     attempt.flag = verdict.flag;
     attempt.detail = verdict.detail;
     if (verdict.accepted) attempt.link.emplace(std::move(relay), std::move(*tunnel));
@@ -211,6 +214,7 @@ void refuse(Context& context, io::Socket& socket, ConnectionRecord& record, Flag
 }
 
 io::Task<void> serve(Context& context, io::Socket socket, Call call) {
+    const ConnectionCount count(context);
     ConnectionRecord& record = call.record;
     if (call.refused != Flag::none) {
         refuse(context, socket, record, call.refused, std::move(call.detail));

@@ -99,7 +99,11 @@ io::Task<RelayEnd> Relay::run() {
         co_return RelayEnd::socket_reset;
     }
     // END_STREAM went both ways; the session reports the stream closed once ours is on the wire.
-    while (!stream_closed_) co_await progress_.wait();
+    while (!stream_closed_ && !idle_ended_) co_await progress_.wait();
+    if (idle_ended_) {
+        stop_stream(http::H2Code::cancel);
+        co_return RelayEnd::idle;
+    }
     io::close(*socket_);
     co_return stream_reset_ ? RelayEnd::stream_reset : RelayEnd::clean;
 }
@@ -248,6 +252,7 @@ void Relay::maybe_shutdown() {
 void Relay::on_closed(http::H2Code code) {
     connection_ = nullptr;
     stream_closed_ = true;
+    close_code_ = code;
     // RST_STREAM(NO_ERROR) before both sides ended is an abort all the same.
     if (code != http::H2Code::no_error || !peer_ended_ || !local_ended_) {
         stream_reset_ = true;

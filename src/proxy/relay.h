@@ -62,6 +62,8 @@ class Relay final : public http::StreamHandler {
 
     [[nodiscard]] const RelayBytes& bytes() const { return bytes_; }
     [[nodiscard]] bool stream_closed() const { return stream_closed_; }
+    // How the stream ended; empty while it is open, or when this side abandoned it.
+    [[nodiscard]] std::optional<http::H2Code> close_code() const { return close_code_; }
 
   private:
     // http::StreamHandler
@@ -99,6 +101,7 @@ class Relay final : public http::StreamHandler {
     RelayBytes bytes_;
     std::shared_ptr<bool> alive_; // false once gone: for the handler of the write wait
     std::array<std::uint8_t, idle_read_bytes> idle_buffer_;
+    std::optional<http::H2Code> close_code_;
     bool stream_closed_ = false; // on_closed came, or abandon()
     bool stream_reset_ = false;  // … with an error
     bool peer_ended_ = false;    // END_STREAM received

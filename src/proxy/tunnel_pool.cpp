@@ -112,7 +112,8 @@ io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
     auto tunnel = std::make_shared<Tunnel>();
     tunnel->connection = std::make_unique<http::H2Connection>(
         std::move(*socket), std::move(*session),
-        http::H2Options{.ping_interval = limits::tunnel_ping_interval,
+        http::H2Options{.session_window = tunnel_session_window,
+                        .ping_interval = limits::tunnel_ping_interval,
                         .handshake_timeout = timeout},
         nullptr);
     auto done = co_await tunnel->connection->handshake();
@@ -120,6 +121,10 @@ io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
         co_return fail(std::move(done.error()), "handshake with " + key.endpoint.to_string());
     const WallTime now = io::wall_now();
     tunnel->retire_at = retire_time(now, std::min(own_end, tunnel->connection->peer()->not_after));
+    if (tunnel->retire_at <= now)
+        co_return fail(ErrorCode::unauthenticated,
+                       "a certificate of the tunnel expired on " +
+                           format_time(std::min(own_end, tunnel->connection->peer()->not_after)));
     tunnel->idle_since = std::chrono::steady_clock::now();
     metrics_.counter(telemetry::Metric::tunnel_handshakes, {"client", "ok"}).add();
     metrics_.histogram(telemetry::Metric::tunnel_handshake_seconds, {"client"})

@@ -21,6 +21,10 @@
 
 namespace hawser::proxy {
 
+// Every stream of a session may hold back its whole window without stopping the others.
+inline constexpr std::int32_t tunnel_session_window =
+    static_cast<std::int32_t>(limits::tunnel_streams_per_session) * limits::tunnel_stream_window;
+
 struct TunnelKey {
     std::string source; // calling service
     std::string node;   // whose certificate must answer

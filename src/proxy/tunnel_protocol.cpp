@@ -67,11 +67,14 @@ http::Headers connect_refused(Flag flag, std::string_view phrase) {
         {std::string(reason_header), std::format("{} {}", traffic::code(flag), printable(phrase))}};
 }
 
-ConnectAnswer parse_connect_answer(const std::optional<http::Headers>& answer) {
+ConnectAnswer parse_connect_answer(const std::optional<http::Headers>& answer,
+                                   std::optional<http::H2Code> ended) {
+    if (!answer && ended == http::H2Code::refused_stream)
+        return {.flag = Flag::overload, .detail = "the instance's agent takes no more connections"};
+    if (!answer && ended)
+        return {.flag = Flag::upstream_connect_failure, .detail = "the tunnel ended"};
     if (!answer)
-        return {.accepted = false,
-                .flag = Flag::upstream_timeout,
-                .detail = "no answer from the instance's agent"};
+        return {.flag = Flag::upstream_timeout, .detail = "no answer from the instance's agent"};
     if (http::find_header(*answer, ":status") == "200")
         return {.accepted = true, .flag = Flag::none, .detail = {}};
     const std::string reason = printable(http::find_header(*answer, reason_header));

@@ -37,7 +37,8 @@ struct ConnectAnswer {
 };
 [[nodiscard]] http::Headers connect_accepted();
 [[nodiscard]] http::Headers connect_refused(traffic::Flag flag, std::string_view phrase);
-// Empty: the stream ended, or the time ran out, before an answer.
-[[nodiscard]] ConnectAnswer parse_connect_answer(const std::optional<http::Headers>& answer);
+// No answer: the stream ended with `ended` before it, or, without that, the time ran out.
+[[nodiscard]] ConnectAnswer parse_connect_answer(const std::optional<http::Headers>& answer,
+                                                 std::optional<http::H2Code> ended = {});
 
 } // namespace hawser::proxy

@@ -86,7 +86,9 @@ io::Task<void> Worker::Impl::accept_all(Listener& listener) {
 void Worker::Impl::take(Listener& listener, io::Socket socket) {
     if (listener.entrance == Entrance::inbound_plain)
         return refuse_plaintext(*context, std::move(socket));
-    if (context->connections >= context->share(limits::agent_connections)) {
+    const bool full =
+        listener.entrance == Entrance::tunnel && context->handshaking >= Handshaking::most;
+    if (full || context->connections >= context->share(limits::agent_connections)) {
         metrics
             .counter(telemetry::Metric::connections_refused,
                      {traffic::code(traffic::Flag::overload)})
@@ -130,8 +132,8 @@ io::Task<void> Worker::Impl::tick() {
 // Lets what runs end in order, then cuts the rest; the loop stops at the end.
 io::Task<void> Worker::Impl::drain(std::chrono::milliseconds deadline, std::promise<void>& done) {
     listening.cancel();
-    listeners.clear();
     co_await listening.join();
+    listeners.clear();
     context->pool.goaway_all();
     for (http::H2Connection* tunnel : context->inbound_tunnels) tunnel->goaway();
     const auto end = std::chrono::steady_clock::now() + deadline;

@@ -106,9 +106,10 @@ std::string AgentSession::leave_out_forbidden(model::SyncNode& command) const {
     std::string left_out;
     std::erase_if(command.instances, [&](const model::Instance& instance) {
         if (std::ranges::contains(node->allowed_services, instance.service)) return false;
-        left_out = std::format("node '{}' may not host service '{}': its join token does not name "
-                               "it; the other services are registered",
-                               command.node, printable(instance.service, 64));
+        left_out = std::format(
+            "node '{}' may not host service '{}': its join token does not name "
+            "it; the other services are registered",
+            command.node, printable(instance.service, 64));
         return true;
     });
     return left_out;

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <format>
 #include <optional>
 #include <utility>
 
@@ -47,6 +48,15 @@ Result<RestoredServer> bootstrap(const std::string& data_dir) {
     return restore_server(std::move(*storage));
 }
 
+Result<void> check_unused(const registry::Registry& registry, const config::ServerConfig& config) {
+    const model::TrustDomain* existing = registry.tables().trust();
+    if (existing == nullptr) return {};
+    return fail(ErrorCode::already_exists,
+                std::format("{} already holds the trust domain '{}'; a second init would cut off "
+                            "everything that trusts it",
+                            config.data_dir, existing->name));
+}
+
 model::TrustDomain new_domain(const config::ServerConfig& config,
                               const ca::NewAuthority& authority) {
     model::TrustDomain domain;
@@ -63,10 +73,9 @@ io::Task<Result<InitResult>> make_domain(RaftNode& raft, const config::ServerCon
     if (Result<void> started = co_await raft.start(timeout); !started) {
         co_return fail(std::move(started.error()));
     }
-    if (const model::TrustDomain* existing = raft.registry().tables().trust()) {
-        co_return fail(ErrorCode::already_exists,
-                       config.data_dir + " already holds the trust domain '" + existing->name +
-                           "'; a second init would cut off everything that trusts it");
+    // Again: the log may hold what the stored rows did not yet.
+    if (Result<void> unused = check_unused(raft.registry(), config); !unused) {
+        co_return fail(std::move(unused.error()));
     }
     const WallTime now = io::wall_now();
     Result<ca::NewAuthority> authority = ca::create_authority(config.trust_domain, now);
@@ -107,6 +116,9 @@ Result<InitResult> init(const config::ServerConfig& config) {
     }
     Result<RestoredServer> restored = bootstrap(config.data_dir);
     if (!restored) return fail(std::move(restored.error()));
+    if (Result<void> unused = check_unused(restored->registry, config); !unused) {
+        return fail(std::move(unused.error()));
+    }
     io::Loop loop("hawser-init");
     RaftNode raft(loop.executor(), std::move(*restored));
     io::TaskGroup tasks(loop.executor());

@@ -1,5 +1,7 @@
 #include "server/server.h"
 
+#include <unistd.h>
+
 #include <asio/this_coro.hpp>
 #include <chrono>
 #include <filesystem>
@@ -41,8 +43,8 @@ Result<io::Acceptor> listen_admin(io::Executor executor, const std::string& path
     if (!parent.empty()) std::filesystem::create_directories(parent, error);
     if (error) return fail_errno(error.value(), "creating " + parent.string());
     const LocalAdmins admins = read_local_admins();
-    const bool shared =
-        admins.group_known && (admins.own_uid == 0 || admins.members.contains(admins.own_uid));
+    const bool shared = admins.group_known && (admins.own_uid == 0 || ::getegid() == admins.group ||
+                                               admins.members.contains(admins.own_uid));
     return io::listen_unix(executor, path, shared ? 0660 : 0600,
                            shared ? admins.group : static_cast<gid_t>(-1));
 }

@@ -98,7 +98,21 @@ void Sessions::end_all(const std::string& why) {
 // Often enough that the timeout is kept to within an eighth.
 io::Task<void> Sessions::supervise() {
     const auto interval = std::clamp(session_timeout_ / 8, Duration(10), Duration(500));
-    while (co_await io::sleep(interval)) review(Clock::now(), io::wall_now());
+    // The agents' time to come back begins when they can: opening may have taken long.
+    started_ = Clock::now();
+    auto reviewed = started_;
+    while (co_await io::sleep(interval)) {
+        const auto now = Clock::now();
+        if (now - reviewed > 2 * interval) forgive(now - reviewed - interval);
+        reviewed = now;
+        review(now, io::wall_now());
+    }
+}
+
+// This process stood still (a paused machine, a stopped process): that silence was our own.
+void Sessions::forgive(Clock::duration pause) {
+    started_ += pause;
+    for (auto& [node, presence] : presences_) presence.last_heard += pause;
 }
 
 void Sessions::review(Clock::time_point now, WallTime wall) {

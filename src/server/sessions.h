@@ -85,6 +85,7 @@ class Sessions {
     };
 
     void review(Clock::time_point now, WallTime wall);
+    void forgive(Clock::duration pause);
     void review_streams(WallTime wall);
     [[nodiscard]] bool silent(const std::string& node, Clock::time_point now) const;
     [[nodiscard]] const AgentStream* stream_of(const std::string& node) const;
