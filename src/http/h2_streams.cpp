@@ -166,7 +166,12 @@ void H2Session::reset(StreamId id, H2Code code) {
 
 void H2Session::detach(StreamId id, H2Code code) {
     const Stream* stream = streams_.find(id);
-    if (stopped_ || stream == nullptr) return;
+    if (stream == nullptr) return;
+    // Also while close_all() tells the others: this one's handler may be gone by its turn.
+    if (stopped_) {
+        streams_.remove(id);
+        return;
+    }
     if (!stream->reset) submit_reset(id, code);
     drop(id);
 }

@@ -103,13 +103,30 @@ TEST_CASE("destroying a connection tells its streams") {
     streams = std::move(pair.client->streams);
     bool by_cancelling = false;
     SUBCASE("while it runs") {}
-    SUBCASE("by cancelling its task") { by_cancelling = true; }
+    SUBCASE("by cancelling its task") {
+        by_cancelling = true;
+    }
     if (by_cancelling)
         pair.client.reset();
     else
         pair.client->connection.reset();
     CHECK(*streams.at(out->id)->closed == H2Code::internal_error);
     REQUIRE(loop.until([&] { return pair.server->result.has_value(); }));
+}
+
+TEST_CASE("a handler that goes away while the end is told hears nothing") {
+    TestLoop loop;
+    Pair pair = connect(loop, with_tls());
+    TestStream* first = pair.client->open();
+    TestStream* second = pair.client->open();
+    const auto detach = [&](TestStream* other) {
+        pair.client->connection->detach(other->id, H2Code::cancel);
+    };
+    first->when_closed = [&] { detach(second); };
+    second->when_closed = [&] { detach(first); };
+    pair.client->connection->abort();
+    REQUIRE(loop.until([&] { return pair.client->result.has_value(); }));
+    CHECK(first->closed.has_value() != second->closed.has_value());
 }
 
 TEST_CASE("a silent peer is found by its missing answer to PING") {
