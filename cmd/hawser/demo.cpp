@@ -1,10 +1,10 @@
 #include "demo.h"
 
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <format>
 #include <memory>
-#include <print>
 
 #include "demo_hosts.h"
 #include "demo_process.h"
@@ -76,7 +76,7 @@ bool perform(const DemoOptions& options, Hosts& hosts, Report& report, std::stri
         return true;
     }
     report.failed(story.step(), told.error().message);
-    if (Interruption::signal_number() == 0) std::println(stderr, "\n{}", story.logs());
+    if (Interruption::signal_number() == 0) std::fputs(("\n" + story.logs()).c_str(), stderr);
     return false;
 }
 
@@ -91,7 +91,8 @@ bool is_gone(const std::string& directory, const std::string& prefix) {
 
 int remove_earlier() {
     const int removed = remove_leftovers(true);
-    std::println("{} earlier demo{} removed", removed, removed == 1 ? "" : "s");
+    std::fputs(std::format("{} earlier demo{} removed\n", removed, removed == 1 ? "" : "s").c_str(),
+               stdout);
     return 0;
 }
 

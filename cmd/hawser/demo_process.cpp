@@ -68,10 +68,12 @@ std::string processes_file(const std::string& directory) {
 Interruption::Interruption() {
     received_signal = 0;
     set_handlers(note_signal);
+    signal(SIGPIPE, SIG_IGN); // `hawser demo | head` shall clean up like any other
 }
 
 Interruption::~Interruption() {
     set_handlers(SIG_DFL);
+    signal(SIGPIPE, SIG_DFL);
 }
 
 int Interruption::signal_number() {
@@ -142,7 +144,11 @@ Result<pid_t> Processes::spawn(const Place& place, const std::vector<std::string
     posix_spawn_file_actions_adddup2(&actions, output, 1);
     posix_spawn_file_actions_adddup2(&actions, output, 2);
     // A session of its own: Ctrl-C is for us, and we stop the children in order.
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF);
+    sigset_t usual; // what is ignored here would be ignored there
+    sigemptyset(&usual);
+    for (const int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP}) sigaddset(&usual, number);
+    posix_spawnattr_setsigdefault(&attributes, &usual);
     pid_t pid = 0;
     const int error = posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), environ);
     posix_spawnattr_destroy(&attributes);

@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <format>
-#include <print>
 
 namespace hawser::cmd::demo {
 
@@ -32,7 +31,8 @@ std::string Report::paint(std::string_view code, std::string_view text) const {
 void Report::line(std::string_view text) {
     if (working_) std::fputs("\r\x1b[K", stdout);
     working_ = false;
-    std::println("{}", text);
+    // Not std::println: it throws when nobody reads any more, and the demo still has to clean up.
+    std::fputs(std::format("{}\n", text).c_str(), stdout);
     std::fflush(stdout);
 }
 
@@ -51,7 +51,7 @@ void Report::heading(std::string_view text) {
 
 void Report::working(std::string_view text) {
     if (!terminal_) return;
-    std::print("\r\x1b[K{}", paint(faint, std::format("  … {}", text)));
+    std::fputs(("\r\x1b[K" + paint(faint, std::format("  … {}", text))).c_str(), stdout);
     std::fflush(stdout);
     working_ = true;
 }

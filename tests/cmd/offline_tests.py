@@ -1,8 +1,9 @@
 """What needs no daemon: help, wrong usage, validate."""
 
 import json
+import subprocess
 
-from harness import ROOT, contains, equal
+from harness import BINARY, PATIENCE, ROOT, contains, equal
 
 VERBS = ["server", "agent", "dev", "demo", "init", "token", "token create", "token list",
          "token revoke", "join", "apply", "get", "delete", "validate", "services", "nodes",
@@ -119,9 +120,9 @@ def test_version(host):
     equal(sorted(value), ["commit", "libraries", "version"], "keys")
 
 
-def test_a_closed_stdout_is_no_disaster(host):
-    import subprocess
-    from harness import BINARY, PATIENCE
+def test_output_that_cannot_be_written_is_exit_1(host):
     with open("/dev/full", "w") as full:
-        subprocess.run([BINARY, "version"], stdout=full, stderr=subprocess.DEVNULL,
-                       timeout=PATIENCE, check=False)
+        result = subprocess.run([BINARY, "version"], stdout=full, stderr=subprocess.PIPE,
+                                text=True, timeout=PATIENCE, check=False)
+    equal(result.returncode, 1, "exit code")
+    contains(result.stderr, "the output could not be written", "stderr")
