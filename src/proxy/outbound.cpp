@@ -3,6 +3,7 @@
 #include <format>
 #include <utility>
 
+#include "host/original_source.h"
 #include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
@@ -84,6 +85,17 @@ std::string user_text(const Result<host::SocketOwner>& owner) {
     return owner ? std::format("uid {}", owner->uid) : owner.error().message;
 }
 
+// The user behind a redirected connection, also when the kernel changed its source port on the way.
+Result<host::SocketOwner> find_owner(Context& context, int descriptor, const Endpoint& peer,
+                                     const Endpoint& dialled) {
+    auto owner = context.socket_owner.find(peer, dialled);
+    if (owner || owner.error().code != ErrorCode::not_found) return owner;
+    const auto listener = io::local_endpoint(descriptor);
+    if (!listener) return owner;
+    const auto source = host::original_source(*listener, peer);
+    return source && *source != peer ? context.socket_owner.find(*source, dialled) : owner;
+}
+
 Call identify_captured(Context& context, const io::Socket& socket) {
     const int descriptor = const_cast<io::Socket&>(socket).native_handle();
     const auto peer = io::peer_endpoint(descriptor);
@@ -95,7 +107,7 @@ Call identify_captured(Context& context, const io::Socket& socket) {
     if (service == nullptr)
         return identify(context, {}, {}, *peer)
             .refuse(Flag::no_route, dialled->to_string() + " is no service's address");
-    const auto owner = context.socket_owner.find(*peer, *dialled);
+    const auto owner = find_owner(context, descriptor, *peer, *dialled);
     const std::string_view source =
         owner ? context.view->local->owned_by(owner->uid) : std::string_view();
     Call call = identify(context, service->service.name, source, *peer);

@@ -1,5 +1,7 @@
 """Who may call whom, and what the network gets to see."""
 
+import socket
+
 from harness.capture import hello_kind, tls_records
 from harness.checks import check, check_contains, check_equal, wait_until
 from harness.mesh import TUNNEL_PORT, service
@@ -100,3 +102,34 @@ def test_the_second_connection_to_a_host_costs_no_handshake(mesh):
     check(before >= 1, f"the first connection made a tunnel: {before}")
     check_equal(web.host.call(lambda: fetch_many(50), uid=WEB_UID), ["hello"] * 50, "answers")
     check_equal(web.metric("hawser_tunnel_handshakes_total"), before, "handshakes")
+
+
+def test_a_caller_is_known_also_when_the_kernel_changed_its_port(mesh):
+    """Two connections from one port to two services: redirected to one listener, one of them gets
+    another source port on the way."""
+    mesh.start_server()
+    web = mesh.start_agent("web", [service("web", user=WEB_UID)])
+    api = mesh.start_agent("api", [service("api", port=8080), service("cache", port=8081)])
+    mesh.server.allow(("web", "api"), ("web", "cache"))
+    start_greeter(api.host, 8080, "api")
+    start_greeter(api.host, 8081, "cache")
+    mesh.wait_passing("api", 1, seen_by=[mesh.server, web])
+    mesh.wait_passing("cache", 1, seen_by=[mesh.server, web])
+
+    def call():
+        answers, open_connections = [], []
+        port = 0
+        for name in ("api.mesh", "cache.mesh"):
+            address = socket.gethostbyname(name)
+            connection = socket.socket()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            connection.bind(("127.0.0.1", port))
+            connection.settimeout(10)
+            connection.connect((address, 80))
+            port = connection.getsockname()[1]
+            open_connections.append(connection)
+            answers.append(connection.recv(100).decode())
+        return answers
+
+    check_equal(web.host.call(call, uid=WEB_UID, timeout=30), ["api", "cache"], "the answers")
