@@ -253,7 +253,10 @@ io::Task<Result<ProgramResult>> run_program(io::Executor executor, ProgramOption
     }
     if (!child->ended) {
         ::kill(-child->pid, SIGKILL);
-        (void)co_await child->wake.wait_for(std::chrono::seconds(1));
+        // Its output ends too, and may wake us first.
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+        while (!child->ended && std::chrono::steady_clock::now() < deadline)
+            (void)co_await child->wake.wait_for(std::chrono::milliseconds(100));
     }
     reap(*child);
     (void)read_output(*child, options.max_output);
