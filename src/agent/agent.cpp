@@ -1,5 +1,7 @@
 #include "agent/agent.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/limits.h"
@@ -90,6 +92,7 @@ void Agent::begin_as(NodeIdentity identity) {
     services_->start();
     certificates_->start();
     session_->start();
+    tasks_.spawn(spread_news());
     tasks_.spawn(cache_changes());
     tasks_.spawn(ready_without_servers());
     if (mesh_->known()) on_mesh_known();
@@ -116,9 +119,13 @@ void Agent::load_cache() {
 
 io::Task<void> Agent::cache_changes() {
     while (true) {
-        co_await mesh_changed_for_cache_.wait();
+        co_await news_to_cache_.wait();
+        const auto begun = std::chrono::steady_clock::now();
         cache_->save(cacheable());
-        if (!co_await io::sleep(between_cache_writes)) co_return;
+        const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now() - begun);
+        // In a mesh of many rows no more than a twentieth of this loop's time.
+        if (!co_await io::sleep(std::max(between_cache_writes, spent * 20))) co_return;
     }
 }
 

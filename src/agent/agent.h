@@ -99,6 +99,7 @@ class Agent {
     // agent_mesh.cpp: what changed, and who is to know
     [[nodiscard]] proxy::ViewPtr make_view() const;
     void on_mesh();
+    [[nodiscard]] io::Task<void> spread_news(); // of the mesh, when there are
     void on_mesh_known();
     void publish();
     void on_enforced(std::uint64_t index);
@@ -153,7 +154,7 @@ class Agent {
     bool installing_ = false;
     bool moving_dns_ = false;
     std::optional<Error> fatal_;
-    io::Signal stopping_, mesh_news_, mesh_changed_for_cache_;
+    io::Signal stopping_, news_, news_to_cache_, news_while_leaving_;
     io::TaskGroup tasks_;
 };
 

@@ -1,5 +1,7 @@
 // What changed, and who is to know: the mesh's state, the certificates and this host's services
 // become views for the workers, registrations for the servers, rules for the kernel.
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "agent/agent.h"
@@ -9,7 +11,8 @@
 namespace hawser::agent {
 
 model::SnapshotPtr Agent::mesh() const {
-    return mesh_ ? mesh_->snapshot() : std::make_shared<const model::MeshSnapshot>();
+    if (views_ && views_->current()) return views_->current()->mesh;
+    return std::make_shared<const model::MeshSnapshot>();
 }
 
 proxy::ViewPtr Agent::make_view() const {
@@ -28,12 +31,26 @@ void Agent::publish() {
 }
 
 void Agent::on_mesh() {
-    // Publishes by itself if the roots are new; once more doesn't hurt.
-    certificates_->set_trust(mesh_->snapshot()->trust());
-    publish();
-    mesh_changed_for_cache_.notify();
-    mesh_news_.notify();
-    on_mesh_known();
+    news_.notify();
+    news_to_cache_.notify();
+    news_while_leaving_.notify();
+}
+
+// A change reaches the workers at once; of many in a row, as many as a fifth of this loop's time
+// can make snapshots of. The pause is longer only in a mesh whose snapshot takes long to make.
+io::Task<void> Agent::spread_news() {
+    constexpr std::chrono::milliseconds longest_pause{500};
+    while (true) {
+        co_await news_.wait();
+        const auto begun = std::chrono::steady_clock::now();
+        // Publishes by itself if the roots are new; once more doesn't hurt.
+        certificates_->set_trust(mesh_->snapshot()->trust());
+        publish();
+        on_mesh_known();
+        const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now() - begun);
+        if (!co_await io::sleep(std::min(spent * 4, longest_pause))) co_return;
+    }
 }
 
 // The mesh's name and ranges, at the first time and whenever they may have changed.

@@ -79,8 +79,9 @@ Agent::Agent(config::AgentConfig config, io::Loop& control, AgentOptions options
       transparent_(config_.intercept_mode == config::InterceptMode::transparent),
       ipv6_(host::ipv6_available()),
       stopping_(control.executor()),
-      mesh_news_(control.executor()),
-      mesh_changed_for_cache_(control.executor()),
+      news_(control.executor()),
+      news_to_cache_(control.executor()),
+      news_while_leaving_(control.executor()),
       tasks_(control.executor()) {}
 
 Agent::~Agent() = default;
@@ -154,10 +155,11 @@ Result<void> Agent::open_dns(const std::string& domain) {
     options.ipv6 = ipv6_;
     options.upstreams = config_.dns_upstreams;
     options.mark = transparent_ ? capture_mark : 0;
-    auto dns = std::make_unique<host::DnsServer>(
-        control_.executor(), std::move(options), [this]() -> model::SnapshotPtr {
-            return mesh_ && mesh_->known() ? mesh_->snapshot() : nullptr;
-        });
+    auto dns = std::make_unique<host::DnsServer>(control_.executor(), std::move(options),
+                                                 [this]() -> model::SnapshotPtr {
+                                                     const model::SnapshotPtr known = mesh();
+                                                     return known->index() != 0 ? known : nullptr;
+                                                 });
     if (auto started = dns->start(); !started) return started;
     dns_ = std::move(dns);
     dns_domain_ = domain;

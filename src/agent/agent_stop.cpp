@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::chrono::milliseconds registration_deadline{2'000};
 constexpr std::chrono::milliseconds propagation_deadline{500};
+// From our hearing of it to the last worker of the last agent using it.
+constexpr std::chrono::milliseconds propagation_margin{200};
 
 } // namespace
 
@@ -38,10 +40,10 @@ io::Task<void> Agent::shut_down() {
 }
 
 // Tells the servers that nothing here takes new connections, and waits until the others have
-// heard: they are told when we are.
+// heard: they are told when we are, and need a moment to use it.
 io::Task<void> Agent::leave_rotation() {
     services_->drain("the agent is stopping");
-    if (!session_->state().server) co_return;
+    if (!session_->state().server || services_->instances().empty()) co_return;
     session_->registration_changed();
     co_await session_->settle_registration(registration_deadline);
     const auto deadline = std::chrono::steady_clock::now() + propagation_deadline;
@@ -49,8 +51,9 @@ io::Task<void> Agent::leave_rotation() {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
             deadline - std::chrono::steady_clock::now());
         if (left.count() <= 0) co_return;
-        (void)co_await mesh_news_.wait_for(left);
+        (void)co_await news_while_leaving_.wait_for(left);
     }
+    (void)co_await io::sleep(propagation_margin);
 }
 
 // Worker::stop() blocks until its connections have ended: each on a thread, this loop goes on.

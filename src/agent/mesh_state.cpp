@@ -22,8 +22,7 @@ bool known_kind(std::uint32_t kind) {
 
 } // namespace
 
-MeshState::MeshState(std::string trust_domain)
-    : trust_domain_(std::move(trust_domain)), snapshot_(builder_.build()) {}
+MeshState::MeshState(std::string trust_domain) : trust_domain_(std::move(trust_domain)) {}
 
 Result<bool> MeshState::take(const v1::MeshChanges& batch) {
     if (batch.reset()) {
@@ -70,7 +69,12 @@ void MeshState::commit(std::uint64_t index) {
     for (const model::Change& change : staged_) builder_.apply(change);
     builder_.set_index(index);
     forget_incomplete();
-    if (!nothing_new) snapshot_ = builder_.build();
+    if (!nothing_new) snapshot_.reset();
+}
+
+const model::SnapshotPtr& MeshState::snapshot() const {
+    if (!snapshot_) snapshot_ = builder_.build();
+    return snapshot_;
 }
 
 void MeshState::forget_incomplete() {

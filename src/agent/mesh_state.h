@@ -26,7 +26,8 @@ class MeshState {
     void forget_incomplete();
 
     [[nodiscard]] const std::string& trust_domain() const { return trust_domain_; }
-    [[nodiscard]] const model::SnapshotPtr& snapshot() const { return snapshot_; } // never null
+    // Never null. Made when asked for first: several batches in a row cost one.
+    [[nodiscard]] const model::SnapshotPtr& snapshot() const;
     // Of the last complete state; 0: none yet.
     [[nodiscard]] std::uint64_t index() const { return builder_.index(); }
     // Whether the mesh itself is known: its name for DNS, its VIP ranges, its roots.
@@ -40,7 +41,7 @@ class MeshState {
 
     std::string trust_domain_;
     model::SnapshotBuilder builder_;
-    model::SnapshotPtr snapshot_;
+    mutable model::SnapshotPtr snapshot_; // null: to be made
     std::vector<model::Change> staged_;
     bool staged_reset_ = false;
 };
