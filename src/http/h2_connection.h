@@ -56,8 +56,9 @@ class StreamHandler {
     virtual void on_data(ByteView data) = 0;
     virtual void on_end() = 0;    // END_STREAM: the peer sends no more; our side may go on
     virtual void on_writable() {} // room again after writable_bytes() was 0
-    // The stream is over: no_error when both sides ended it; any other code is an abort by the
-    // peer or, when the connection broke, H2Code::internal_error.
+    // The stream is over: no_error when both sides ended it (a server may also leave early with it
+    // when its answer is complete); any other code is an abort: the peer's, our own reset()'s, or
+    // H2Code::internal_error when the connection broke.
     virtual void on_closed(H2Code code) = 0;
 
   protected:
@@ -104,7 +105,8 @@ class H2Connection {
     H2Connection& operator=(const H2Connection&) = delete;
 
     // TLS handshake and SETTINGS. Streams may be opened after it succeeded. A failure names the
-    // cause, for example "peer certificate: expired".
+    // cause, for example "peer certificate: expired". No handler is called before run() or start(),
+    // so that a peer may be refused first.
     [[nodiscard]] io::Task<Result<void>> handshake();
     // Runs the connection until it ends: ok after a clean close by either side, else why not.
     // Cancelling it (task group) or abort() ends it at once. All streams are closed when it
@@ -127,11 +129,13 @@ class H2Connection {
     std::size_t write(StreamId stream, ByteView data);
     // Where the next bytes to send may be placed without a copy: at most `wanted` bytes of the
     // stream's buffer (may be fewer, empty when full). commit(n) makes the first n of them sent.
+    // Valid until the next call for this stream or the return to the loop.
     [[nodiscard]] std::span<std::uint8_t> write_buffer(StreamId stream, std::size_t wanted);
     void commit(StreamId stream, std::size_t count);
     void finish(StreamId stream); // END_STREAM after what is buffered
     void finish(StreamId stream, const Headers& trailers);
-    void reset(StreamId stream, H2Code code); // at once; buffered data is dropped
+    // At once; buffered data is dropped. on_closed(code) follows, though not from inside this call.
+    void reset(StreamId stream, H2Code code);
     // Gives back flow-control credit for received bytes that were dealt with.
     void consume(StreamId stream, std::size_t count);
     // The stream's handler goes away before the stream: reset it and tell no one.

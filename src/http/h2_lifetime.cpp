@@ -95,16 +95,17 @@ void H2Transport::plan_tick() {
     timer_.async_wait([self = shared_from_this()](const std::error_code& error) {
         if (error || self->ended_) return;
         const Turn turn(*self);
-        self->tick_at_ = Clock::time_point::max();
-        self->on_tick();
+        self->on_tick(std::exchange(self->tick_at_, Clock::time_point::max()));
         self->flush();
         self->check_progress();
         self->plan_tick();
     });
 }
 
-void H2Transport::on_tick() {
+void H2Transport::on_tick(Clock::time_point planned) {
     const auto now = Clock::now();
+    // We ourselves stood still (a paused VM, a stopped process): the answer may be waiting.
+    if (pinging() && now - planned > options_.ping_timeout / 2) ping_sent_ = coarse_now();
     if (now >= deadline_) {
         deadline_ = Clock::time_point::max();
         if (phase_ == Phase::lingering) return end({});

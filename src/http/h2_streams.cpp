@@ -15,6 +15,9 @@ namespace {
 // A client gives up a connection before its stream ids run out.
 constexpr std::uint32_t last_stream_id = 0x7fff'0000;
 
+// What a message received within its limit may grow by on its way through.
+constexpr std::size_t headers_sent = limits::headers_per_message + 28;
+
 // Headers as nghttp2 wants them: views, which it copies.
 class NameValues {
   public:
@@ -36,7 +39,7 @@ class NameValues {
     static std::uint8_t* bytes(const std::string& text) {
         return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
     }
-    std::array<nghttp2_nv, limits::headers_per_message> values_;
+    std::array<nghttp2_nv, headers_sent> values_;
     std::size_t count_ = 0;
 };
 
@@ -66,6 +69,7 @@ Result<StreamId> H2Session::open(const Headers& headers, StreamHandler* handler,
             return fail(ErrorCode::unavailable, "the connection takes no new streams");
         return fail(ErrorCode::resource_exhausted, "the peer's limit of streams is reached");
     }
+    if (headers.size() > headers_sent) return fail(ErrorCode::invalid, "too many headers to send");
     const NameValues values(headers);
     const nghttp2_data_provider2 provider = data_provider();
     const StreamId id = nghttp2_submit_request2(session_.get(), nullptr, values.data(),
@@ -84,6 +88,7 @@ Result<StreamId> H2Session::open(const Headers& headers, StreamHandler* handler,
 void H2Session::respond(StreamId id, const Headers& headers, bool end) {
     Stream* stream = streams_.find(id);
     if (stopped_ || stream == nullptr || stream->reset || stream->responding) return;
+    if (headers.size() > headers_sent) return reset(id, H2Code::internal_error);
     const NameValues values(headers);
     const nghttp2_data_provider2 provider = data_provider();
     stream->responding = true;

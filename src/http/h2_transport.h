@@ -100,7 +100,7 @@ class H2Transport final : public std::enable_shared_from_this<H2Transport>, H2Se
     void end(Result<void> result);
     void tell_end();
     void plan_tick();
-    void on_tick();
+    void on_tick(Clock::time_point planned);
     void keep_alive(Clock::time_point now);
     void close_idle(Clock::time_point now);
     [[nodiscard]] bool pinging() const { return ping_sent_ != Clock::time_point{}; }

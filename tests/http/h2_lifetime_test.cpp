@@ -146,7 +146,7 @@ TEST_CASE("a silent peer is found by its missing answer to PING") {
 
 TEST_CASE("an idle connection whose peer answers PINGs lives on") {
     TestLoop loop;
-    http::H2Options options{.ping_interval = 20ms, .ping_timeout = 200ms};
+    http::H2Options options{.ping_interval = 20ms, .ping_timeout = 100ms};
     Pair pair = connect(loop, with_tls(), options);
     loop.pass(300ms);
     CHECK_FALSE(pair.client->result);
