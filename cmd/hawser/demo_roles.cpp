@@ -16,6 +16,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <format>
 #include <map>
@@ -45,8 +46,17 @@ std::optional<Number> number(const std::string& text) {
     return error == std::errc{} && stop == end ? std::optional(value) : std::nullopt;
 }
 
+// What the caller's shell is set up for must not decide what the story's programs do: proxies,
+// somebody's .curlrc, messages in another language.
+void plain_environment() {
+    for (const char* name : {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"}) unsetenv(name);
+    setenv("HOME", "/", 1);
+    setenv("LC_ALL", "C", 1);
+}
+
 int run_program(const Words& words) {
     if (words.size() < 4) return 2;
+    plain_environment();
     if (words[1] != "-") {
         const auto uid = number<uid_t>(words[1]);
         if (!uid || setgroups(0, nullptr) != 0 || setresgid(*uid, *uid, *uid) != 0 ||
@@ -135,11 +145,13 @@ int serve_echo(const Words& words) {
 }
 
 // One request on one connection: the first line of the body, or nothing.
-std::optional<std::string> fetch(const sockaddr_in& address, const std::string& request) {
+std::optional<std::string> fetch(const sockaddr_in& address, const std::string& request,
+                                 std::string& why_not) {
     const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return std::nullopt;
     set_deadline(descriptor);
     std::string answer;
+    errno = 0;
     const auto* generic = reinterpret_cast<const sockaddr*>(&address);
     if (connect(descriptor, generic, sizeof address) == 0 && send_all(descriptor, request)) {
         std::array<char, 4096> buffer{};
@@ -150,6 +162,7 @@ std::optional<std::string> fetch(const sockaddr_in& address, const std::string& 
             answer.append(buffer.data(), static_cast<std::size_t>(size));
         }
     }
+    why_not = std::strerror(errno);
     close(descriptor);
     const auto head = answer.find("\r\n\r\n");
     if (!answer.starts_with("HTTP/1.1 200 ") || head == std::string::npos) return std::nullopt;
@@ -169,10 +182,11 @@ int make_load(const Words& words) {
         std::format("GET {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", words[4], words[3]);
     std::vector<std::int64_t> times;
     std::map<std::string, int> bodies;
+    std::string why_not;
     unsigned failed = 0;
     for (unsigned sent = 0; sent < *count; ++sent) {
         const auto begin = Clock::now();
-        const auto body = fetch(address, request);
+        const auto body = fetch(address, request, why_not);
         const auto time = Clock::now() - begin;
         if (!body) {
             ++failed;
@@ -189,6 +203,7 @@ int make_load(const Words& words) {
     };
     std::println("{}", nlohmann::json{{"ok", times.size()},
                                       {"failed", failed},
+                                      {"error", failed > 0 ? why_not : ""},
                                       {"p50_us", part(0.5)},
                                       {"p99_us", part(0.99)},
                                       {"bodies", bodies}}

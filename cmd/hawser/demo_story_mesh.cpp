@@ -68,6 +68,11 @@ Result<void> Story::must_be_refused(const Client& client, std::uint32_t uid,
         return fail(ErrorCode::failed_precondition,
                     std::format("{} was let through: {}", who, output->text));
     }
+    // A name that does not resolve, or nobody there, would not be a refusal.
+    if (!output->text.contains("reset by peer")) {
+        return fail(ErrorCode::failed_precondition,
+                    std::format("{} was not refused: {}", who, output->text));
+    }
     return {};
 }
 
@@ -118,6 +123,8 @@ bool Story::has_joined(const HostPlan& host) {
     const auto status = ask(host, "agent", {"status"});
     if (!status || !status->is_object()) return false;
     const auto received = status->value("received_index", 0);
+    // The rules come last.
+    if (plan_.transparent && !ask(host, "agent", {"intercept", "status"})) return false;
     return !status->value("server", "").empty() && received > 0 &&
            status->value("enforced_index", 0) >= received &&
            status->value("certificates", json::array()).size() >= 2;

@@ -79,6 +79,15 @@ def test_an_interrupted_demo_cleans_up(mesh):
 
 
 @alone
+def test_a_demo_whose_reader_leaves_cleans_up(mesh):
+    demo = subprocess.Popen([mesh.binary, "demo"], stdout=subprocess.PIPE, cwd="/")
+    demo.stdout.readline()
+    demo.stdout.close()
+    check(demo.wait(60) >= 0, "it was not killed by SIGPIPE")
+    check_equal(leftovers(demo), [], "left behind")
+
+
+@alone
 def test_a_killed_demo_is_cleaned_up_by_the_next(mesh):
     demo = start_demo(mesh)
     wait_until(lambda: "✓ hosts" in demo.log(), 20, "it is under way")

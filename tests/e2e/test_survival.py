@@ -26,6 +26,7 @@ def restored(agent):
     """Ready to serve from its cache, with no server in reach."""
     agent.launch()
     agent.wait_status(lambda status: status["enforced_index"] > 0, 15, "serves from its cache")
+    wait_until(lambda: agent.hawser("intercept", "status").returncode == 0, 10, "rules in place")
 
 
 def test_traffic_goes_on_without_a_server_and_agents_restart_from_their_cache(mesh):

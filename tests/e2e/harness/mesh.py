@@ -159,11 +159,14 @@ class Agent(Daemon):
         self.host.file("join-token", token + "\n", mode=0o600)
 
     def start(self):
+        """Ready for traffic: joined, up to date, rules in the kernel, instances registered."""
         self.launch()
         self.wait_status(lambda status: status["server"] and status["received_index"] > 0
                          and status["enforced_index"] >= status["received_index"]
                          and len(status["certificates"]) > len({s["name"] for s in self.services}),
                          20, f"{self.host.name} is part of the mesh")
+        wait_until(lambda: self.hawser("intercept", "status").returncode == 0, 10,
+                   f"{self.host.name}'s kernel rules are in place")
         for entry in self.services:
             if "port" in entry:
                 wait_until(lambda: self.is_registered(entry), 10, f"{entry} is registered")
@@ -248,6 +251,14 @@ class Mesh:
         self.captures += 1
         path = os.path.join(self.directory, f"capture.{self.captures}")
         return capture.Capture(self.network, f"v-{host.name}", path)
+
+    def check_logs(self):
+        """A sanitizer's report fails the test, whatever the test looked at."""
+        for host in self.network.hosts:
+            for process in host.processes:
+                text = process.log()
+                for sign in ("Sanitizer", "runtime error:", "Assertion"):
+                    check(sign not in text, f"{process.name} reported a fault")
 
     def print_logs(self, limit=6000):
         for host in self.network.hosts:

@@ -192,6 +192,7 @@ def run_one(options, test):
     try:
         mesh = Mesh(options.binary, directory)
         test(mesh)
+        mesh.check_logs()
         failed = False
     except CheckFailed as failure:
         where = traceback.extract_tb(failure.__traceback__)
