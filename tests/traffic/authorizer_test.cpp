@@ -63,13 +63,16 @@ TEST_CASE("only services are let in: nodes and servers match no policy, not even
 TEST_CASE("a shadow policy decides nothing and says what it would have done") {
     const auto allow = policy("all", Effect::allow, {"*"});
     const auto would_deny = policy("try-deny", Effect::deny, {"web"}, PolicyMode::shadow);
-    const Verdict kept = authorize(service({allow, would_deny}), web);
+    // A verdict's names are the view's.
+    const auto kept_view = service({allow, would_deny});
+    const Verdict kept = authorize(kept_view, web);
     CHECK(kept.allowed);
     CHECK(kept.rule == "all");
     CHECK(kept.shadow_rule == "try-deny");
 
     const auto would_allow = policy("try-allow", Effect::allow, {"web"}, PolicyMode::shadow);
-    const Verdict refused = authorize(service({would_allow}), web);
+    const auto refusing_view = service({would_allow});
+    const Verdict refused = authorize(refusing_view, web);
     CHECK_FALSE(refused.allowed);
     CHECK(refused.shadow_rule == "try-allow");
 
