@@ -26,7 +26,6 @@ struct Options {
 json endpoint_json(const EndpointView& endpoint) {
     json value = to_json(endpoint.instance);
     value["alive"] = endpoint.node_alive;
-    value["usable"] = endpoint.usable();
     value["zone"] = endpoint.zone;
     return value;
 }
@@ -36,7 +35,10 @@ json view_json(const ServiceView& view) {
     value["instances"] = json::array();
     for (const EndpointView& endpoint : view.endpoints) {
         value["instances"].push_back(endpoint_json(endpoint));
+        value["instances"].back()["usable"] = false;
     }
+    for (const std::uint32_t at : view.usable) value["instances"][at]["usable"] = true;
+    value["only_silent"] = view.only_silent;
     value["policies"] = json::array();
     for (const model::Policy& policy : view.policies) value["policies"].push_back(to_json(policy));
     return value;
@@ -57,13 +59,14 @@ Tone tone_of(const EndpointView& endpoint) {
 void print_all(const model::MeshSnapshot& mesh) {
     TextTable table({"SERVICE", "PROTOCOL", "VIP", "USABLE", "POLICIES"});
     for (const ServiceView& view : mesh.services()) {
-        const std::string usable = std::format("{}/{}", view.usable.size(), view.endpoints.size());
+        const std::string usable = std::format("{}/{}{}", view.usable.size(), view.endpoints.size(),
+                                               view.only_silent ? " silent" : "");
         const std::string vip =
             view.service.vip4.is_unspecified() ? "" : view.service.vip4.to_string();
         table.add({view.service.name,
                    std::string(to_string(view.service.protocol)),
                    vip,
-                   {usable, view.usable.empty() ? Tone::bad : Tone::good},
+                   {usable, view.usable.empty() || view.only_silent ? Tone::bad : Tone::good},
                    std::to_string(view.policies.size())});
     }
     table.print();
@@ -103,6 +106,12 @@ void print_one(const ServiceView& view) {
                            to_string(service.balance), service.vip4.to_string(),
                            service.vip6.to_string()));
     if (view.endpoints.empty()) print_line("no instances");
+    if (view.only_silent) {
+        print_line(
+            toned("! every fit instance is on a node that is away: they are tried all the "
+                  "same",
+                  Tone::bad));
+    }
     if (!view.endpoints.empty()) print_instances(view);
     print_policies(view);
 }

@@ -76,8 +76,11 @@ void SnapshotBuilder::add_services(MeshSnapshot& snapshot) const {
         for (const IpAddress& vip : {service.vip4, service.vip6}) {
             if (!vip.is_unspecified()) snapshot.vip_index_.emplace(vip, position);
         }
-        snapshot.services_.push_back(
-            {.service = service, .endpoints = {}, .usable = {}, .policies = {}});
+        snapshot.services_.push_back({.service = service,
+                                      .endpoints = {},
+                                      .usable = {},
+                                      .only_silent = false,
+                                      .policies = {}});
     });
 }
 
@@ -92,13 +95,24 @@ void SnapshotBuilder::add_instances(MeshSnapshot& snapshot) const {
         if (const Node* node = snapshot.node(instance.node); node != nullptr) {
             endpoint.tunnel = node->tunnel;
             endpoint.zone = node->zone;
-            endpoint.node_alive = node->alive && node->tunnel.port != 0;
-        }
-        if (endpoint.usable()) {
-            view.usable.push_back(static_cast<std::uint32_t>(view.endpoints.size()));
+            endpoint.node_alive = node->alive;
         }
         view.endpoints.push_back(std::move(endpoint));
     });
+    for (ServiceView& view : snapshot.services_) choose_usable(view);
+}
+
+void SnapshotBuilder::choose_usable(ServiceView& view) {
+    const auto those = [&view](bool (EndpointView::*wanted)() const) {
+        std::vector<std::uint32_t> found;
+        for (std::uint32_t at = 0; at < view.endpoints.size(); ++at)
+            if ((view.endpoints[at].*wanted)()) found.push_back(at);
+        return found;
+    };
+    view.usable = those(&EndpointView::usable);
+    if (!view.usable.empty()) return;
+    view.usable = those(&EndpointView::fit);
+    view.only_silent = !view.usable.empty();
 }
 
 std::vector<Change> SnapshotBuilder::rows() const {

@@ -25,17 +25,23 @@ struct EndpointView {
     Endpoint tunnel;
     std::string zone;
     bool node_alive = false;
-    // Passing or warning, on a live node, with a weight: gets new connections.
-    [[nodiscard]] bool usable() const {
-        return node_alive && instance.health != Health::critical && instance.weight > 0;
+    // Passing or warning when last heard, with a weight, and somewhere to dial it.
+    [[nodiscard]] bool fit() const {
+        return tunnel.port != 0 && instance.health != Health::critical && instance.weight > 0;
     }
+    // … and its agent is there.
+    [[nodiscard]] bool usable() const { return node_alive && fit(); }
 };
 
 struct ServiceView {
     Service service;
     std::vector<EndpointView> endpoints; // all, in key order
-    std::vector<std::uint32_t> usable;   // indices into endpoints
-    std::vector<Policy> policies;        // those of this service, in name order
+    // Indices into endpoints: those that get new connections. If none is usable(), those that are
+    // fit but on silent nodes: agents that a server does not hear may well serve (it may be the
+    // server that is cut off), and trying them cannot be worse than refusing.
+    std::vector<std::uint32_t> usable;
+    bool only_silent = false;     // that happened
+    std::vector<Policy> policies; // those of this service, in name order
 };
 
 struct NodeView {
@@ -86,6 +92,7 @@ class SnapshotBuilder {
     void add_nodes(MeshSnapshot& snapshot) const;
     void add_services(MeshSnapshot& snapshot) const;
     void add_instances(MeshSnapshot& snapshot) const;
+    static void choose_usable(ServiceView& view);
 
     std::uint64_t index_ = 0;
     std::map<std::pair<Kind, std::string>, Change> rows_;

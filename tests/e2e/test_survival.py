@@ -41,6 +41,25 @@ def test_traffic_goes_on_without_a_server_and_agents_restart_from_their_cache(me
     check_contains(web.host.output("dig", "+short", "api.mesh"), "240.", "DNS from the cache")
 
 
+def test_a_service_whose_only_node_is_silent_is_still_tried(mesh):
+    web, api = start_pair(mesh)
+    # The server does not hear api's agent; web's agent does.
+    mesh.server.host.output("nft", f"add table inet cut; add chain inet cut input "
+                            f"{{ type filter hook input priority 0; }}; "
+                            f"add rule inet cut input ip saddr {api.host.ip4} drop")
+    wait_until(lambda: not web_sees(web)["instances"][0]["alive"], 15, "web hears it is away")
+    check(web_sees(web)["only_silent"], "services --json says so")
+    check_contains(web.output("services"), "1/1 silent", "services")
+    works(web, "while the server does not hear api's agent")
+    mesh.server.host.output("nft", "delete table inet cut")
+    mesh.wait_passing("api", 1, timeout=20, seen_by=[mesh.server, web])
+    check(not web_sees(web)["only_silent"], "services --json says that it is over")
+
+
+def web_sees(web):
+    return json.loads(web.output("services", "api", "--json"))
+
+
 def test_a_restarted_server_keeps_everything_and_agents_return(mesh):
     web, _ = start_pair(mesh)
     kept = [mesh.server.output("get", kind, "--json") for kind in ("service", "policy")]

@@ -94,6 +94,37 @@ TEST_CASE("only instances that can take a connection are usable") {
     CHECK(api->endpoints[1].tunnel == node("live").tunnel);
 }
 
+TEST_CASE("a service with instances on silent nodes only keeps those that were passing") {
+    SnapshotBuilder builder;
+    builder.apply(change(samples::service(), 1));
+    for (const char* name : {"one", "two"}) builder.apply(change(node(name, false), 1));
+    Node unregistered = node("new", false);
+    unregistered.tunnel = {};
+    builder.apply(change(unregistered, 1));
+    Instance drained = instance("two", 4);
+    drained.weight = 0;
+    for (const Instance& each :
+         {instance("one", 1), instance("one", 2, Health::critical),
+          instance("two", 3, Health::warning), drained, instance("new", 5), instance("unknown", 6)})
+        builder.apply(change(each, 1));
+    const auto usable = [&builder] {
+        const SnapshotPtr snapshot = builder.build();
+        const ServiceView& api = *snapshot->service("api");
+        std::vector<std::string> keys;
+        for (const std::uint32_t at : api.usable) keys.push_back(api.endpoints[at].instance.key());
+        return std::pair(keys, api.only_silent);
+    };
+    CHECK(usable() == std::pair(std::vector<std::string>{"one/api/1", "two/api/3"}, true));
+
+    builder.apply(change(node("one"), 2)); // one of them is enough to leave the silent out
+    CHECK(usable() == std::pair(std::vector<std::string>{"one/api/1"}, false));
+
+    builder.apply(change(instance("one", 1, Health::critical), 3));
+    CHECK(usable() == std::pair(std::vector<std::string>{"two/api/3"}, true));
+    builder.apply(change(instance("two", 3, Health::critical), 4));
+    CHECK(usable() == std::pair(std::vector<std::string>{}, false)); // failing is never an answer
+}
+
 TEST_CASE("a snapshot stays as it was while the builder goes on") {
     SnapshotBuilder builder = filled();
     const SnapshotPtr before = builder.build();

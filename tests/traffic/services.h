@@ -23,6 +23,7 @@ inline model::ServiceView service_with(std::initializer_list<EndpointSpec> specs
         model::EndpointView endpoint;
         endpoint.node = std::format("web-{}", number);
         endpoint.node_alive = spec.alive;
+        endpoint.tunnel = {.address = IpAddress::v4(0x0a000001 + number), .port = 15008};
         endpoint.instance = {.node = endpoint.node,
                              .service = "api",
                              .port = 8080,
