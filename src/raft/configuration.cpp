@@ -8,8 +8,8 @@ namespace hawser::raft {
 
 namespace {
 
-constexpr std::uint8_t format_version = 1;
-constexpr std::size_t header_bytes = 2;
+constexpr std::uint8_t format_version = 2;
+constexpr std::size_t header_bytes = 3;
 constexpr std::size_t id_bytes = 8;
 
 ServerId read_id(std::string_view bytes) {
@@ -18,10 +18,32 @@ ServerId read_id(std::string_view bytes) {
     return id;
 }
 
+void write_ids(const std::vector<ServerId>& ids, std::string& bytes) {
+    for (const ServerId id : ids) {
+        for (int shift = 56; shift >= 0; shift -= 8)
+            bytes.push_back(static_cast<char>(id >> shift));
+    }
+}
+
+std::vector<ServerId> read_ids(std::string_view bytes) {
+    std::vector<ServerId> ids;
+    for (std::size_t at = 0; at < bytes.size(); at += id_bytes)
+        ids.push_back(read_id(bytes.substr(at, id_bytes)));
+    return ids;
+}
+
+bool ascending(const std::vector<ServerId>& ids) {
+    return std::ranges::adjacent_find(ids, std::greater_equal<>()) == ids.end();
+}
+
 } // namespace
 
 bool Configuration::votes(ServerId server) const {
     return std::ranges::contains(voters, server);
+}
+
+bool Configuration::learns(ServerId server) const {
+    return std::ranges::contains(learners, server);
 }
 
 bool Configuration::only_voter(ServerId server) const {
@@ -32,10 +54,9 @@ std::string encode(const Configuration& configuration) {
     std::string bytes;
     bytes.push_back(static_cast<char>(format_version));
     bytes.push_back(static_cast<char>(configuration.voters.size()));
-    for (const ServerId id : configuration.voters) {
-        for (int shift = 56; shift >= 0; shift -= 8)
-            bytes.push_back(static_cast<char>(id >> shift));
-    }
+    bytes.push_back(static_cast<char>(configuration.learners.size()));
+    write_ids(configuration.voters, bytes);
+    write_ids(configuration.learners, bytes);
     return bytes;
 }
 
@@ -47,19 +68,22 @@ Result<Configuration> decode_configuration(std::string_view bytes) {
             ErrorCode::unimplemented,
             std::format("a configuration has format {}, known is {}", version, format_version));
     }
-    const std::size_t count = static_cast<std::uint8_t>(bytes[1]);
-    if (count > max_voters || bytes.size() != header_bytes + count * id_bytes) {
+    const std::size_t voters = static_cast<std::uint8_t>(bytes[1]);
+    const std::size_t learners = static_cast<std::uint8_t>(bytes[2]);
+    if (voters > max_voters || learners > max_learners ||
+        bytes.size() != header_bytes + (voters + learners) * id_bytes) {
         return fail(ErrorCode::corrupt,
-                    std::format("a configuration of {} voters has {} bytes", count, bytes.size()));
+                    std::format("a configuration of {} voters and {} learners has {} bytes", voters,
+                                learners, bytes.size()));
     }
-    Configuration configuration;
-    for (std::size_t at = header_bytes; at < bytes.size(); at += id_bytes) {
-        configuration.voters.push_back(read_id(bytes.substr(at, id_bytes)));
-    }
-    const auto not_ascending =
-        std::ranges::adjacent_find(configuration.voters, std::greater_equal<>());
-    if (not_ascending != configuration.voters.end() || configuration.votes(no_server)) {
-        return fail(ErrorCode::corrupt, "a configuration's voters are not distinct");
+    const std::string_view ids = bytes.substr(header_bytes);
+    Configuration configuration{.voters = read_ids(ids.substr(0, voters * id_bytes)),
+                                .learners = read_ids(ids.substr(voters * id_bytes))};
+    const bool both = std::ranges::any_of(
+        configuration.learners, [&](ServerId learner) { return configuration.votes(learner); });
+    if (!ascending(configuration.voters) || !ascending(configuration.learners) || both ||
+        configuration.names(no_server)) {
+        return fail(ErrorCode::corrupt, "a configuration's servers are not distinct");
     }
     return configuration;
 }

@@ -38,18 +38,22 @@ Result<void> check_restored(const Restored& restored, const Log& log) {
 
 } // namespace
 
-Result<Core> Core::restore(Restored restored) {
+Result<Core> Core::restore(Restored restored, Options options) {
+    if (Result<void> checked = check_options(options); !checked) {
+        return fail(std::move(checked.error()));
+    }
     Result<Log> log = Log::restore(std::move(restored.base), std::exchange(restored.entries, {}));
     if (!log) return fail(std::move(log.error()));
     if (Result<void> checked = check_restored(restored, *log); !checked) {
         return fail(std::move(checked.error()));
     }
-    return Core(std::move(restored), std::move(*log));
+    return Core(std::move(restored), std::move(*log), options);
 }
 
 // What the state machine holds was committed; of the entries after it that is not yet known again.
-Core::Core(Restored restored, Log log)
+Core::Core(Restored restored, Log log, Options options)
     : id_(restored.id),
+      options_(options),
       log_(std::move(log)),
       hard_state_(restored.hard_state),
       commit_(restored.applied),
@@ -89,14 +93,11 @@ void Core::on(const Persisted& persisted, Actions& actions) {
     if (role_ == Role::leader) advance_commit(actions);
 }
 
-// A server that the configuration does not name has no say: it may have been removed long ago, or
-// belong to another cluster (§4.2.3).
 void Core::on(const Received& received, Actions& actions) {
     const Message& message = received.message;
-    if (message.to != id_) {
-        actions.refused =
-            Error{.code = ErrorCode::invalid, .message = "the message is for another server"};
-    } else if (message.from == id_ || !log_.configuration().votes(message.from)) {
+    if (Result<void> checked = check_message(message, id_); !checked) {
+        actions.refused = std::move(checked.error());
+    } else if (!log_.configuration().votes(message.from)) {
         actions.refused =
             Error{.code = ErrorCode::permission_denied,
                   .message = std::format("server {:016x} is not of this cluster", message.from)};
@@ -105,9 +106,15 @@ void Core::on(const Received& received, Actions& actions) {
 
 void Core::on(const Compact& compact, Actions& actions) {
     HAWSER_CHECK(compact.index <= commit_);
-    if (compact.index < log_.first_index()) return;
-    log_.compact(compact.index);
+    if (compact.index < log_.first_index() + options_.trailing_entries) return;
+    log_.compact(compact.index - options_.trailing_entries);
     actions.compact = log_.base();
+}
+
+template <typename Unsupported>
+void Core::on(const Unsupported& /*what*/, Actions& actions) {
+    actions.refused =
+        Error{.code = ErrorCode::unimplemented, .message = "this cluster has one server"};
 }
 
 Persist& Core::persist_of(Actions& actions) {

@@ -5,8 +5,8 @@
 //   Actions actions = core.step({.now = now, .what = Propose{…}});
 //   … carry the actions out in the order written on Actions, then step what came of them …
 //
-// Today a cluster has one voter. It still elects itself, still keeps its term and its vote, and
-// still commits nothing that is not on disk; only the conversation with other voters is absent.
+// A server that joins a cluster is restored from an empty disk with a new id: it knows nobody and
+// waits for the leader that was told to add it.
 #pragma once
 
 #include <cstdint>
@@ -17,83 +17,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "raft/event.h"
 #include "raft/log.h"
+#include "raft/options.h"
 #include "raft/types.h"
 
 namespace hawser::raft {
-
-// --- events ----------------------------------------------------------------------------------
-
-// Nothing but time passed. The first one sets a restored core going.
-struct Tick {};
-
-// Commands for the state machine: accepted or refused as a whole. Those that came together share
-// one write to disk.
-struct Propose {
-    std::vector<Payload> commands;
-};
-// The write with this number, and all before it, would survive a crash now.
-struct Persisted {
-    std::uint64_t sequence = 0;
-};
-// From another server. Whatever it says, the worst answer to it is to be refused.
-struct Received {
-    Message message;
-};
-// The state machine's own storage durably holds everything up to `index`: the log may forget it.
-struct Compact {
-    Index index = 0;
-};
-
-struct Event {
-    Instant now{};
-    std::variant<Tick, Propose, Persisted, Received, Compact> what;
-};
-
-// --- actions ---------------------------------------------------------------------------------
-
-// One transaction. If `entries` begin at or before the end of the stored log, they replace what is
-// stored from there on.
-struct Persist {
-    std::uint64_t sequence = 0; // ascending; answered by Persisted
-    HardState hard_state{};     // as of this write
-    std::vector<Entry> entries{};
-};
-
-enum class Role : std::uint8_t { follower, candidate, leader };
-
-struct RoleChange {
-    Role role = Role::follower;
-    Term term = 0;
-    ServerId leader = no_server; // none known: no_server
-};
-
-// The commands of one Propose have the places first_index, first_index + 1, … of this term. Each
-// is committed when an entry with that index and this term comes back in `apply`; if one of a
-// different term does, it was lost.
-struct Accepted {
-    Index first_index = 0;
-    Term term = 0;
-};
-
-// What an event calls for. The contract between the core and its driver:
-//  1. `persist` goes to disk before the core is told so with Persisted. Writes are made in the
-//     order of their sequence; several may share one transaction and one fsync. If a write fails,
-//     nothing later may be written before it: repeat it, or stop.
-//  2. `messages` may be sent at once, also before `persist` is on disk: what promises durability
-//     (a vote, an acknowledgement) is only handed out after the Persisted that made it true.
-//  3. `apply` goes to the state machine in order, each entry once. Applying must be repeatable:
-//     after a restart, entries after Restored::applied come again.
-//  4. `compact` may be carried out whenever it suits; forgetting it costs only space.
-struct Actions {
-    std::optional<Persist> persist;
-    std::vector<Message> messages;
-    std::vector<Entry> apply; // committed, in order, without gaps
-    std::optional<RoleChange> role;
-    std::optional<Accepted> accepted; // answers a Propose
-    std::optional<Error> refused;     // answers a Propose or Received that was not taken
-    std::optional<Base> compact;      // the stored log may drop everything up to here
-};
 
 // --- the core --------------------------------------------------------------------------------
 
@@ -104,26 +33,54 @@ struct Restored {
     Base base{};
     std::vector<Entry> entries{}; // all after base
     Index applied = 0;            // the state machine's own storage holds everything up to here
+    // What the state machine's storage was last installed from (WriteSnapshot), if ever. If the
+    // server crashed before the log followed, the log follows now.
+    std::optional<Base> snapshot{};
+};
+
+// What a leader knows of another server.
+struct PeerStatus {
+    enum class State : std::uint8_t {
+        probe,     // finding out where the logs agree
+        replicate, // entries are sent ahead of their acknowledgements
+        snapshot,  // too far behind for the log
+    };
+    ServerId id = no_server;
+    bool voter = false;
+    State state = State::probe;
+    Index match = 0; // everything up to here is on its disk
+    Index next = 0;  // to be sent
+    std::size_t appends_in_flight = 0;
+    std::uint64_t snapshot_bytes = 0;    // sent so far
+    std::optional<Instant> last_contact; // none: not since this server leads
+    bool caught_up = false;              // close enough to become a voter
 };
 
 class Core {
   public:
     // Fails when what was restored contradicts itself: no server could have written it.
-    static Result<Core> restore(Restored restored);
+    static Result<Core> restore(Restored restored, Options options = {});
 
     [[nodiscard]] Actions step(Event event);
 
-    // When to step the next Tick; none: time alone changes nothing.
+    // When to step the next Tick, unless another event comes first; none: time alone changes
+    // nothing.
     [[nodiscard]] std::optional<Instant> wake_at() const;
 
     [[nodiscard]] ServerId id() const { return id_; }
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Term term() const { return hard_state_.term; }
     [[nodiscard]] ServerId leader() const { return role_ == Role::leader ? id_ : no_server; }
+    // Leadership is on its way to this server; no_server: it is not.
+    [[nodiscard]] ServerId transferring_to() const { return no_server; }
+    // As a leader sees the others, in the configuration's order; on other servers: nothing.
+    [[nodiscard]] std::vector<PeerStatus> peers() const { return {}; }
     [[nodiscard]] Index last_index() const { return log_.last().index; }
     [[nodiscard]] Index first_index() const { return log_.first_index(); }
     [[nodiscard]] Index commit_index() const { return commit_; }
+    // In force, committed or not (§4.1).
     [[nodiscard]] const Configuration& configuration() const { return log_.configuration(); }
+    [[nodiscard]] const Options& options() const { return options_; }
 
   private:
     // A write that the driver has been asked for and has not yet reported.
@@ -133,13 +90,15 @@ class Core {
         Position last;
     };
 
-    Core(Restored restored, Log log);
+    Core(Restored restored, Log log, Options options);
 
     void on(const Tick& tick, Actions& actions);
     void on(Propose propose, Actions& actions);
     void on(const Persisted& persisted, Actions& actions);
     void on(const Received& received, Actions& actions);
     void on(const Compact& compact, Actions& actions);
+    template <typename Unsupported>
+    void on(const Unsupported& what, Actions& actions);
 
     // election.cpp
     void campaign(Actions& actions);
@@ -155,6 +114,7 @@ class Core {
     void change_role(Role role, Actions& actions);
 
     ServerId id_;
+    Options options_;
     Log log_;
     HardState hard_state_;
     Role role_ = Role::follower;

@@ -24,10 +24,6 @@ Result<void> check_follows(const Position& previous, const Entry& entry) {
 
 } // namespace
 
-Payload make_payload(std::string bytes) {
-    return std::make_shared<const std::string>(std::move(bytes));
-}
-
 Result<Log> Log::restore(Base base, std::vector<Entry> entries) {
     Log log;
     log.base_ = std::move(base);

@@ -1,5 +1,5 @@
-// The vocabulary of consensus: positions in the log, entries, what must survive a crash, and what
-// servers say to each other. Section numbers are of Ongaro's dissertation, "Consensus: Bridging
+// The vocabulary of consensus: positions in the log, entries, and what must survive a crash.
+// Section numbers, here and in the whole room, are of Ongaro's dissertation, "Consensus: Bridging
 // Theory and Practice".
 #pragma once
 
@@ -8,8 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <variant>
-#include <vector>
+#include <string_view>
 
 #include "raft/configuration.h"
 
@@ -17,6 +16,11 @@ namespace hawser::raft {
 
 using Term = std::uint64_t;
 using Index = std::uint64_t; // of the first entry: 1
+
+// No honest server gets near these. What claims to be beyond is refused, so that a number from the
+// network can neither overflow nor use up the terms.
+inline constexpr Term max_term = Term{1} << 62;
+inline constexpr Index max_index = Index{1} << 62;
 
 // A monotonic clock's reading. Only differences mean anything, and only on one server.
 using Instant = std::chrono::milliseconds;
@@ -57,35 +61,20 @@ struct HardState {
 };
 
 // Where the held part of the log begins: everything up to here is in the state machine's own
-// storage. The configuration is the one in force at that place.
+// storage. The configuration is the one in force at that place. Also what a snapshot of the state
+// machine says of itself.
 struct Base {
     Position position{};
     Configuration configuration{};
+    bool operator==(const Base&) const = default;
 };
 
-// --- what servers say to each other (figures 3.1 and 3.2) ------------------------------------
-
-struct VoteRequest {
-    Position last{}; // of the candidate's log
+enum class Role : std::uint8_t {
+    follower,      // learners too; see Configuration
+    pre_candidate, // asks whether an election could be won, disturbing nobody (§9.6)
+    candidate,
+    leader,
 };
-struct VoteReply {
-    bool granted = false;
-};
-struct AppendRequest {
-    Position previous{};
-    std::vector<Entry> entries{};
-    Index commit = 0;
-};
-struct AppendReply {
-    bool accepted = false;
-    Index match = 0;
-};
-
-struct Message {
-    ServerId from = no_server;
-    ServerId to = no_server;
-    Term term = 0;
-    std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply> body;
-};
+[[nodiscard]] std::string_view to_string(Role role);
 
 } // namespace hawser::raft

@@ -42,7 +42,7 @@ Result<RestoredServer> bootstrap(const std::string& data_dir) {
     if (!storage) return fail(std::move(storage.error()));
     if (storage->log.id() == raft::no_server) {
         const raft::ServerId id = new_server_id();
-        Result<void> made = storage->log.bootstrap(id, raft::bootstrap(id));
+        Result<void> made = storage->log.bootstrap(id, raft::bootstrap({id}));
         if (!made) return fail(std::move(made.error()), "making the raft log");
     }
     return restore_server(std::move(*storage));

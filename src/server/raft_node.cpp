@@ -14,15 +14,6 @@ namespace {
 constexpr std::size_t batch_entries = 1024;
 constexpr std::size_t batch_bytes = 4 << 20;
 
-std::string_view to_string(raft::Role role) {
-    switch (role) {
-        case raft::Role::follower: return "follower";
-        case raft::Role::candidate: return "candidate";
-        case raft::Role::leader: return "leader";
-    }
-    return "";
-}
-
 } // namespace
 
 struct RaftNode::Caller {

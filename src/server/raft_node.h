@@ -36,8 +36,6 @@ namespace hawser::server {
 
 struct RaftOptions {
     std::size_t proposals_in_flight = limits::proposals_in_flight;
-    // The log is cut down to `trailing_entries` whenever it holds twice as many.
-    raft::Index trailing_entries = 8192;
     // How long a full disk is left alone before the next try.
     std::chrono::milliseconds retry_interval{1000};
 };

@@ -20,7 +20,8 @@ void RaftNode::work() {
     if (!writes_.empty() && !state_waited_long) return persist_log();
     if (state_is_behind()) return store_state();
     if (!writes_.empty()) return persist_log();
-    if (core_.last_index() - core_.first_index() >= 2 * options_.trailing_entries) cut_log();
+    const raft::Index trailing = core_.options().trailing_entries;
+    if (core_.last_index() - core_.first_index() >= 2 * trailing) cut_log();
 }
 
 // The job touches the stores only; everything else it needs it carries.
@@ -74,9 +75,7 @@ void RaftNode::state_stored(Result<void> result) {
 
 // The rows must survive a power cut before the entries that made them may go.
 void RaftNode::cut_log() {
-    if (stored_applied_ < core_.first_index() + options_.trailing_entries) return;
-    const raft::Actions actions =
-        core_.step({.now = {}, .what = raft::Compact{stored_applied_ - options_.trailing_entries}});
+    const raft::Actions actions = core_.step({.now = {}, .what = raft::Compact{stored_applied_}});
     if (!actions.compact) return;
     start_job(
         [this, base = *actions.compact]() -> Result<void> {

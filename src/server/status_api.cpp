@@ -11,15 +11,6 @@ namespace {
 
 constexpr WallTime day_ms = 86'400'000;
 
-std::string_view to_string(raft::Role role) {
-    switch (role) {
-        case raft::Role::follower: return "follower";
-        case raft::Role::candidate: return "candidate";
-        case raft::Role::leader: return "leader";
-    }
-    return "unknown";
-}
-
 void warn_of_expiry(v1::ServerStatusResponse& status, std::string_view what, WallTime expires,
                     WallTime now, WallTime margin) {
     if (expires - now > margin) return;

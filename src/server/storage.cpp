@@ -1,7 +1,11 @@
 #include "server/storage.h"
 
+#include <array>
+#include <bit>
 #include <format>
 #include <utility>
+
+#include "base/random.h"
 
 namespace hawser::server {
 
@@ -16,13 +20,16 @@ Result<Storage> open_storage(const std::string& data_dir) {
         .directory = std::move(*directory), .log = std::move(*log), .state = std::move(*state)};
 }
 
-Result<RestoredServer> restore_server(Storage storage) {
+Result<RestoredServer> restore_server(Storage storage, raft::Options options) {
     Result<store::State> state = storage.state.load();
     if (!state) return fail(std::move(state.error()), "reading the registry");
     Result<raft::Restored> restored = storage.log.load();
     if (!restored) return fail(std::move(restored.error()), "reading the raft log");
     restored->applied = state->applied;
-    Result<raft::Core> core = raft::Core::restore(std::move(*restored));
+    std::array<std::uint8_t, sizeof options.seed> seed{};
+    fill_secure_random(seed);
+    options.seed = std::bit_cast<std::uint64_t>(seed);
+    Result<raft::Core> core = raft::Core::restore(std::move(*restored), options);
     if (!core) return fail(std::move(core.error()), "reading " + storage.directory.path());
     Result<registry::Registry> registry =
         registry::Registry::restore(std::move(state->rows), state->meta);

@@ -29,6 +29,7 @@ struct RestoredServer {
 
 // Fails on a directory in use, and on anything stored that is damaged or contradicts itself.
 [[nodiscard]] Result<Storage> open_storage(const std::string& data_dir);
-[[nodiscard]] Result<RestoredServer> restore_server(Storage storage);
+// The seed in the options is chosen here.
+[[nodiscard]] Result<RestoredServer> restore_server(Storage storage, raft::Options options = {});
 
 } // namespace hawser::server

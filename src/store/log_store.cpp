@@ -164,9 +164,13 @@ Result<void> LogStore::persist(std::span<const raft::Persist> writes) {
     Result<Transaction> transaction = Transaction::begin(database_);
     if (!transaction) return fail(std::move(transaction.error()));
     for (const raft::Persist& write : writes) {
+        if (write.reset) {
+            if (Result<void> emptied = truncate_.bind(1, 0).run(); !emptied) return emptied;
+            head.base = *write.reset;
+        }
         if (Result<void> stored = store_entries(write.entries); !stored) return stored;
     }
-    if (head.hard_state != head_.hard_state) {
+    if (head != head_) {
         if (Result<void> stored = store_head(head); !stored) return stored;
     }
     if (Result<void> committed = transaction->commit(); !committed) return committed;
@@ -191,6 +195,7 @@ Result<void> LogStore::store_entries(const std::vector<raft::Entry>& entries) {
 }
 
 Result<void> LogStore::compact(const raft::Base& base) {
+    if (base.position.index <= head_.base.position.index) return {}; // a reset went further
     Head head = head_;
     head.base = base;
     Result<Transaction> transaction = Transaction::begin(database_);

@@ -40,6 +40,7 @@ class LogStore {
         raft::ServerId id = raft::no_server;
         raft::HardState hard_state{};
         raft::Base base{};
+        bool operator==(const Head&) const = default;
     };
 
     explicit LogStore(Database database) : database_(std::move(database)) {}

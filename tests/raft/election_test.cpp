@@ -102,7 +102,7 @@ TEST_CASE("a server without a configuration never elects itself") {
 
 TEST_CASE("a server that the configuration does not name never elects itself") {
     Disk disk;
-    disk.write(bootstrap(0x2002));
+    disk.write(bootstrap({0x2002}));
     Result<Core> core = Core::restore(disk.restored());
     REQUIRE(core.has_value());
     const Actions actions = core->step({.now = Instant(1), .what = Tick{}});
@@ -137,9 +137,9 @@ TEST_CASE("messages of strangers and for others are refused and change nothing")
                         .to = self,
                         .term = ~Term{0},
                         .body = AppendRequest{.entries = {{.index = 0, .term = 0}}}}) ==
-          ErrorCode::permission_denied);
+          ErrorCode::invalid);
     CHECK(refused_with({.from = self, .to = self, .term = 1, .body = VoteReply{.granted = true}}) ==
-          ErrorCode::permission_denied);
+          ErrorCode::invalid);
     CHECK(refused_with({.from = 7, .to = 8, .term = 1, .body = AppendReply{}}) ==
           ErrorCode::invalid);
 }

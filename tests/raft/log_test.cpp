@@ -69,9 +69,10 @@ TEST_CASE("the newest configuration of the log is in force, committed or not (4.
 }
 
 TEST_CASE("a configuration survives its bytes") {
-    for (const std::vector<ServerId>& voters :
-         {std::vector<ServerId>{}, {1}, {1, 2, ~ServerId{0}}, {0x0102030405060708}}) {
-        const Configuration configuration{.voters = voters};
+    for (const Configuration& configuration :
+         {Configuration{}, Configuration{.voters = {1}},
+          Configuration{.voters = {1, 2, ~ServerId{0}}, .learners = {3}},
+          Configuration{.voters = {0x0102030405060708}, .learners = {7, 9}}}) {
         const Result<Configuration> decoded = decode_configuration(encode(configuration));
         REQUIRE(decoded.has_value());
         CHECK(*decoded == configuration);
@@ -87,11 +88,15 @@ TEST_CASE("bytes that are no configuration are refused") {
     CHECK_FALSE(decode_configuration(encode(Configuration{.voters = {2, 1}})).has_value());
     CHECK_FALSE(decode_configuration(encode(Configuration{.voters = {2, 2}})).has_value());
     CHECK_FALSE(decode_configuration(encode(Configuration{.voters = {0}})).has_value());
+    CHECK_FALSE(decode_configuration(encode(Configuration{.voters = {1}, .learners = {1}})));
+    CHECK_FALSE(decode_configuration(encode(Configuration{.voters = {1}, .learners = {3, 2}})));
     std::string newer = good;
-    newer[0] = 2;
+    newer[0] = 3;
     CHECK(decode_configuration(newer).error().code == ErrorCode::unimplemented);
-    std::string too_many(2 + 8 * 200, '\1');
+    std::string too_many(3 + 8 * 200, '\1');
+    too_many[0] = 2;
     too_many[1] = static_cast<char>(200);
+    too_many[2] = 0;
     CHECK(decode_configuration(too_many).error().code == ErrorCode::corrupt);
 }
 

@@ -48,7 +48,7 @@ class OneServer {
   public:
     // Bootstrapped, not yet ticked.
     OneServer() {
-        disk.write(bootstrap(self));
+        disk.write(bootstrap({self}));
         restart();
     }
 
@@ -88,7 +88,7 @@ class OneServer {
         writes.clear();
         applied.clear();
         restored_applied_ = disk.applied;
-        Result<Core> restored = Core::restore(disk.restored());
+        Result<Core> restored = Core::restore(disk.restored(), {.trailing_entries = 0});
         REQUIRE(restored.has_value());
         core.emplace(std::move(*restored));
     }

@@ -41,13 +41,13 @@ model::ApplyResources services(const std::vector<std::string>& names) {
     return apply;
 }
 
-RestoredServer restore(const std::string& path) {
+RestoredServer restore(const std::string& path, raft::Options options = {}) {
     Result<Storage> storage = open_storage(path);
     if (!storage) FAIL(storage.error().message);
     if (storage->log.id() == raft::no_server) {
-        REQUIRE(storage->log.bootstrap(self, raft::bootstrap(self)).has_value());
+        REQUIRE(storage->log.bootstrap(self, raft::bootstrap({self})).has_value());
     }
-    Result<RestoredServer> restored = restore_server(std::move(*storage));
+    Result<RestoredServer> restored = restore_server(std::move(*storage), options);
     if (!restored) FAIL(restored.error().message);
     return std::move(*restored);
 }
@@ -57,8 +57,9 @@ struct Node {
     LoopRunner& runner;
     RaftNode raft;
 
-    Node(LoopRunner& on, const std::string& path, RaftOptions options = {})
-        : runner(on), raft(on.executor(), restore(path), options) {
+    Node(LoopRunner& on, const std::string& path, RaftOptions options = {},
+         raft::Options core_options = {})
+        : runner(on), raft(on.executor(), restore(path, core_options), options) {
         const Result<void> started = runner.run(raft.start(patience));
         if (!started) FAIL(started.error().message);
     }
@@ -175,7 +176,7 @@ TEST_CASE("the log is cut, and what was cut lives on in the rows") {
     const std::string path = directory.file("data");
     LoopRunner runner;
     {
-        Node node(runner, path, {.trailing_entries = 20});
+        Node node(runner, path, {}, {.trailing_entries = 20});
         REQUIRE(node.propose(init_trust()).has_value());
         for (int i = 0; i < 100; ++i) {
             REQUIRE(node.propose(services({"s" + std::to_string(i)})).has_value());

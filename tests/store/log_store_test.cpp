@@ -72,7 +72,7 @@ TEST_CASE("what was persisted comes back after reopening") {
     const std::string bytes("\0\xff binary", 9);
     {
         LogStore store = open(path);
-        must(store.bootstrap(self, raft::bootstrap(self)));
+        must(store.bootstrap(self, raft::bootstrap({self})));
         must(store.persist(std::vector{write(2, {command(2, 2, bytes)}),
                                        write(3, {command(3, 3, ""), command(4, 3, "c")})}));
     }
@@ -92,8 +92,8 @@ TEST_CASE("what was persisted comes back after reopening") {
 TEST_CASE("a log is bootstrapped once") {
     const TemporaryDirectory directory;
     LogStore store = open(directory.file("log.db"));
-    must(store.bootstrap(self, raft::bootstrap(self)));
-    CHECK(store.bootstrap(1, raft::bootstrap(1)).error().code == ErrorCode::already_exists);
+    must(store.bootstrap(self, raft::bootstrap({self})));
+    CHECK(store.bootstrap(1, raft::bootstrap({1})).error().code == ErrorCode::already_exists);
     CHECK(store.id() == self);
 }
 
@@ -123,7 +123,7 @@ TEST_CASE("compaction drops entries and remembers where the log begins") {
     const std::string path = directory.file("log.db");
     {
         LogStore store = open(path);
-        must(store.bootstrap(self, raft::bootstrap(self)));
+        must(store.bootstrap(self, raft::bootstrap({self})));
         must(store.persist(std::vector{write(2, {command(2, 2, "b"), command(3, 2, "c")})}));
         must(store.compact(
             {.position = {.index = 2, .term = 2}, .configuration = {.voters = {self}}}));
@@ -140,7 +140,7 @@ TEST_CASE("a batch costs one fsync, however much is in it") {
     const TemporaryDirectory directory;
     FaultyDisk disk;
     LogStore store = open(directory.file("log.db"));
-    must(store.bootstrap(self, raft::bootstrap(self)));
+    must(store.bootstrap(self, raft::bootstrap({self})));
     must(store.persist(std::vector{write(2, {command(2, 2, "warm up")})}));
     disk.syncs = 0;
     must(store.persist(std::vector{write(2, {command(3, 2, "a")})}));
@@ -194,12 +194,33 @@ TEST_CASE("a device that fails to sync is not a full disk") {
     disk.syncs_until_error = -1;
 }
 
+TEST_CASE("a reset drops what was stored and begins after a snapshot; an older cut is forgotten") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.file("log.db");
+    const raft::Base base{.position = {.index = 70, .term = 4},
+                          .configuration = {.voters = {self, ~raft::ServerId{0}}, .learners = {3}}};
+    {
+        LogStore store = open(path);
+        must(store.bootstrap(self, raft::bootstrap({self})));
+        must(store.persist(std::vector{write(2, {command(2, 2, "old"), command(3, 2, "old")})}));
+        raft::Persist reset = write(5, {command(71, 5, "a")});
+        reset.reset = base;
+        must(store.persist(std::vector{reset, write(5, {command(72, 5, "b")})}));
+        must(store.compact({.position = {.index = 2, .term = 2}, .configuration = {}}));
+    }
+    LogStore store = open(path);
+    const raft::Restored restored = load(store);
+    CHECK(restored.base == base);
+    CHECK(restored.hard_state.term == 5);
+    CHECK(data_of(restored) == std::vector<std::string>{"a", "b"});
+}
+
 TEST_CASE("a damaged entry is named and nothing is served") {
     const TemporaryDirectory directory;
     const std::string path = directory.file("log.db");
     {
         LogStore store = open(path);
-        must(store.bootstrap(self, raft::bootstrap(self)));
+        must(store.bootstrap(self, raft::bootstrap({self})));
         must(store.persist(std::vector{write(2, {command(2, 2, "b"), command(3, 2, "c")})}));
     }
     const auto refusal = [&] {
@@ -251,7 +272,7 @@ TEST_CASE("a byte flipped anywhere in the file is noticed or harmless") {
     const std::string path = directory.file("log.db");
     {
         LogStore store = open(path);
-        must(store.bootstrap(self, raft::bootstrap(self)));
+        must(store.bootstrap(self, raft::bootstrap({self})));
         for (raft::Index index = 2; index < 40; ++index) {
             must(store.persist(std::vector{write(2, {command(index, 2, std::string(200, 'd'))})}));
         }

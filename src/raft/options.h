@@ -1,0 +1,44 @@
+// What may be tuned. The defaults suit servers of one region; across continents, multiply the
+// times.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/result.h"
+#include "raft/types.h"
+
+namespace hawser::raft {
+
+struct Options {
+    // Must be another at each start: it randomizes election timeouts and tells apart the questions
+    // of this life of the server from those of an earlier one.
+    std::uint64_t seed = 1;
+
+    std::chrono::milliseconds heartbeat{100};
+    // Without a sign of life from a leader for a time between these, an election is held (§3.4).
+    // For the shorter one a server refuses to depose its leader (§4.2.3); a leader that a majority
+    // left unanswered for the longer one steps down (§6.2).
+    std::chrono::milliseconds election_min{600};
+    std::chrono::milliseconds election_max{1200};
+
+    // One append carries at most this; one entry always fits.
+    std::size_t append_entries = 1024;
+    std::size_t append_bytes = 1 << 20;
+    // Appends that one peer was sent and has not acknowledged.
+    std::size_t appends_in_flight = 64;
+    std::size_t snapshot_chunk = 1 << 20;
+
+    Index trailing_entries = 8192;
+    // While a snapshot is being sent, what follows it stays in the log, but at most this much.
+    Index trailing_for_snapshot = 65'536;
+
+    // Accepted and not yet committed.
+    Index uncommitted_entries = 16'384;
+    std::size_t reads_in_flight = 16'384;
+};
+
+[[nodiscard]] Result<void> check_options(const Options& options);
+
+} // namespace hawser::raft
