@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include "console.h"
 #include "log/log.h"
@@ -25,20 +26,27 @@ Lifecycle::Lifecycle(io::Loop& loop)
 void Lifecycle::wait_for_signal() {
     signals_.async_wait([this](const asio::error_code& error, int number) {
         if (error) return;
-        if (stopping_) {
-            log::warn("stopping at once", {{"signal", number}});
-            std::_Exit(128 + number);
-        }
-        stopping_ = true;
-        log::info("stopping", {{"signal", number}});
-        (void)systemd_.stopping("stopping");
-        if (stop_) stop_();
+        end(number);
         wait_for_signal();
     });
 }
 
-void Lifecycle::on_stop(std::function<void()> stop) {
+void Lifecycle::end(int number) {
+    if (!std::exchange(stopping_, true)) {
+        log::info("stopping", {{"signal", number}});
+        (void)systemd_.stopping("stopping");
+        if (stop_) stop_();
+        return;
+    }
+    log::warn("stopping at once", {{"signal", number}});
+    const auto hurry = std::exchange(hurry_, nullptr);
+    if (!hurry) std::_Exit(128 + number);
+    hurry();
+}
+
+void Lifecycle::on_stop(std::function<void()> stop, std::function<void()> hurry) {
     stop_ = std::move(stop);
+    hurry_ = std::move(hurry);
     if (stopping_ && stop_) stop_();
 }
 
@@ -50,7 +58,7 @@ void Lifecycle::ready(std::string_view status) {
 }
 
 int Lifecycle::ended(const Result<void>& result) {
-    stop_ = nullptr;
+    stop_ = hurry_ = nullptr;
     if (!stopping_) (void)systemd_.stopping(result ? "ended" : result.error().message);
     if (result) return done;
     log::error("cannot go on", {{"error", result.error()}});

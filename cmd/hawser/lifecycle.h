@@ -25,8 +25,9 @@ class Lifecycle {
     explicit Lifecycle(io::Loop& loop);
 
     // What the first SIGTERM or SIGINT does, from the loop; at once if it has already come. The
-    // second one ends the process where it stands.
-    void on_stop(std::function<void()> stop);
+    // second one does what `hurry` says, the third ends the process where it stands; without a
+    // `hurry` the second.
+    void on_stop(std::function<void()> stop, std::function<void()> hurry = nullptr);
     [[nodiscard]] bool stopping() const { return stopping_; }
 
     void ready(std::string_view status); // and from now on the watchdog is fed
@@ -37,9 +38,10 @@ class Lifecycle {
 
   private:
     void wait_for_signal();
+    void end(int signal);
 
     asio::basic_signal_set<io::Executor> signals_;
-    std::function<void()> stop_;
+    std::function<void()> stop_, hurry_;
     bool stopping_ = false;
     host::Systemd systemd_;
     io::TaskGroup tasks_;

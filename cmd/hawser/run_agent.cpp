@@ -37,7 +37,7 @@ class AgentProgram {
                                  lifecycle_.ready("carrying traffic");
                              }});
         if (!agent) co_return fail(std::move(agent.error()));
-        lifecycle_.on_stop([&agent] { (*agent)->stop(); });
+        lifecycle_.on_stop([&agent] { (*agent)->stop(); }, [&agent] { (*agent)->hurry(); });
         Result<void> result = co_await (*agent)->run();
         lifecycle_.on_stop(nullptr);
         co_return result;

@@ -182,7 +182,7 @@ class DevProgram {
             {.version = build_version, .commit = build_commit, .on_ready = [this] { on_ready(); }});
         if (!agent) co_return fail(std::move(agent.error()), "the agent");
         agent_ = agent->get();
-        lifecycle_.on_stop([this] { agent_->stop(); });
+        lifecycle_.on_stop([this] { agent_->stop(); }, [this] { agent_->hurry(); });
         Result<void> result = co_await agent_->run();
         lifecycle_.on_stop(nullptr);
         agent_ = nullptr;

@@ -27,7 +27,7 @@ void add_daemon(CLI::App& root, Action& chosen, const std::string& name, const s
         ->type_name("FILE")
         ->capture_default_str();
     verb.footer(
-        "Stops in good order at SIGTERM or SIGINT; at once at the second one.\n"
+        "Stops in good order at SIGTERM or SIGINT, without waiting for connections at the second.\n"
         "Example:\n  hawser " +
         name + " -c /etc/hawser/" + name + ".toml");
     on_chosen(verb, chosen, options, run);

@@ -1,8 +1,10 @@
 #include <nlohmann/json.hpp>
 
+#include "agent/interception.h"
 #include "base/bytes.h"
 #include "console.h"
 #include "daemon_client.h"
+#include "lifecycle.h"
 #include "model/proto/control.pb.h"
 #include "verbs.h"
 
@@ -24,15 +26,19 @@ void print_lines(const std::string& text) {
 }
 
 void print(const v1::InterceptStatusResponse& status) {
-    if (status.mode() == "explicit")
+    const bool transparent = status.mode() != "explicit";
+    if (status.matches() && !transparent)
         return print_line("explicit mode: no kernel rules, none intended");
     if (status.matches()) {
         print_line("transparent mode: the kernel's rules " + toned("match", Tone::good) +
                    " what is intended");
         return;
     }
-    print_line("transparent mode: the kernel's rules are " +
-               toned("not what is intended", Tone::bad));
+    print_line(
+        transparent
+            ? "transparent mode: the kernel's rules are " + toned("not what is intended", Tone::bad)
+            : "explicit mode, but there are " + toned("rules nobody looks after", Tone::bad) +
+                  " (to remove them: nft delete table inet hawser)");
     print_lines(status.difference());
 }
 
@@ -53,6 +59,21 @@ int run(const Options& options) {
     return status->matches() ? done : failed;
 }
 
+struct NoOptions {};
+
+io::Task<void> leave(Result<void>& left, io::Loop& loop) {
+    left = co_await agent::leave_kernel(loop.executor());
+    loop.stop();
+}
+
+// For the service manager, when the agent has ended in whatever way.
+int run_leave(const NoOptions&) {
+    Result<void> left;
+    io::Loop loop("intercept");
+    run_to_end(loop, leave(left, loop));
+    return left ? done : report(left.error());
+}
+
 } // namespace
 
 void add_intercept(CLI::App& root, Action& chosen) {
@@ -69,6 +90,11 @@ void add_intercept(CLI::App& root, Action& chosen) {
         "Exits with 1 if they differ: '-' is missing, '+' is there but not ours.\n"
         "Example:\n  hawser intercept status");
     on_chosen(verb, chosen, options, run);
+    CLI::App& hidden = *intercept.add_subcommand(
+        "leave", "Do to the kernel's rules what an agent that was killed would have done");
+    hidden.group("");
+    hidden.footer("Example, in a unit:\n  ExecStopPost=hawser intercept leave");
+    on_chosen(hidden, chosen, std::make_shared<NoOptions>(), run_leave);
 }
 
 } // namespace hawser::cmd

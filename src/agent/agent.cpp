@@ -41,7 +41,26 @@ void Agent::give_up(Error why) {
     stopping_.notify();
 }
 
+// What an earlier run of this agent that was killed left in the kernel. Where the mesh is known,
+// new rules replace the old ones in a moment: better than a moment without any.
+io::Task<void> Agent::settle_leftovers() {
+    const bool replaced = enrolment_.identity && state_.has_cache();
+    if (!state_.claims_kernel() || (transparent_ && replaced)) co_return;
+    Result<void> settled;
+    if (transparent_) {
+        settled = co_await leave_kernel(control_.executor());
+    } else {
+        settled = co_await clear_kernel(control_.executor());
+        if (settled) settled = state_.disclaim_kernel();
+    }
+    if (settled) co_return;
+    leftovers_error_ = settled.error().message;
+    log::error("kernel rules that an earlier run left are still there",
+               {{"error", settled.error()}});
+}
+
 io::Task<void> Agent::begin() {
+    co_await settle_leftovers();
     if (enrolment_.identity) {
         begin_as(std::move(*enrolment_.identity));
         co_return;

@@ -66,7 +66,10 @@ class Agent {
     // Serves until stop(), or until something fails that the agent can't do without (joining, the
     // kernel rules). Not to be cancelled: it ends by stop(), in bounded time.
     [[nodiscard]] io::Task<Result<void>> run();
-    void stop(); // on the control loop
+    // Both on the control loop. hurry(): a stop() that is under way waits for nobody any more, and
+    // still takes the kernel's rules along.
+    void stop();
+    void hurry();
 
     [[nodiscard]] const BoundEndpoints& bound() const { return bound_; }
     [[nodiscard]] bool ready() const { return ready_; }
@@ -87,6 +90,7 @@ class Agent {
 
     // agent.cpp
     [[nodiscard]] io::Task<void> begin();
+    [[nodiscard]] io::Task<void> settle_leftovers();
     void begin_as(NodeIdentity identity);
     void load_cache();
     void give_up(Error why);
@@ -113,12 +117,14 @@ class Agent {
     [[nodiscard]] io::Task<void> shut_down();
     [[nodiscard]] io::Task<void> leave_rotation();
     [[nodiscard]] io::Task<void> stop_workers();
+    [[nodiscard]] io::Task<void> take_rules_along();
 
     // agent_status.cpp
     [[nodiscard]] io::Task<std::vector<proxy::WorkerState>> worker_states();
     void add_control_status(v1::AgentStatusResponse& status) const;
     void add_warnings(v1::AgentStatusResponse& status) const;
     [[nodiscard]] io::Task<Result<v1::InterceptStatusResponse>> intercept_status();
+    [[nodiscard]] io::Task<Result<host::KernelStatus>> kernel_status();
     void refresh_metrics(telemetry::WorkerMetrics& metrics);
 
     config::AgentConfig config_;
@@ -153,9 +159,10 @@ class Agent {
     bool ready_ = false;
     bool installing_ = false;
     bool moving_dns_ = false;
+    std::string leftovers_error_; // why an earlier run's kernel rules are still there
     std::optional<Error> fatal_;
     io::Signal stopping_, news_, news_to_cache_, news_while_leaving_;
-    io::TaskGroup tasks_;
+    io::TaskGroup tasks_, leaving_;
 };
 
 } // namespace hawser::agent

@@ -61,16 +61,17 @@ void Agent::on_mesh_known() {
         tasks_.spawn(move_dns(trust.dns_domain));
     }
     if (!interception_) return become_ready();
-    if (interception_->installed()) {
+    if (std::exchange(installing_, true)) {
         interception_->update(trust);
-    } else if (!std::exchange(installing_, true)) {
+    } else {
         tasks_.spawn(install_interception());
     }
     become_ready();
 }
 
 io::Task<void> Agent::install_interception() {
-    auto installed = co_await interception_->install(mesh_->snapshot()->trust());
+    auto installed = state_.claim_kernel();
+    if (installed) installed = co_await interception_->install(mesh_->snapshot()->trust());
     if (!installed) {
         give_up(std::move(installed.error()));
         co_return;

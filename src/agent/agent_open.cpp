@@ -82,7 +82,8 @@ Agent::Agent(config::AgentConfig config, io::Loop& control, AgentOptions options
       news_(control.executor()),
       news_to_cache_(control.executor()),
       news_while_leaving_(control.executor()),
-      tasks_(control.executor()) {}
+      tasks_(control.executor()),
+      leaving_(control.executor()) {}
 
 Agent::~Agent() = default;
 

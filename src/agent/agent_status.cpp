@@ -98,6 +98,8 @@ void Agent::add_control_status(v1::AgentStatusResponse& status) const {
 
 void Agent::add_warnings(v1::AgentStatusResponse& status) const {
     const auto warn = [&](std::string text) { status.add_warnings(std::move(text)); };
+    if (!leftovers_error_.empty())
+        warn("kernel rules that an earlier run left are still there: " + leftovers_error_);
     if (!session_) return warn(missing_for_ready());
     const ControlState& control = session_->state();
     if (!control.server) {
@@ -119,17 +121,18 @@ void Agent::add_warnings(v1::AgentStatusResponse& status) const {
         warn("the kernel rules are not in place: " + interception_->last_error());
 }
 
+io::Task<Result<host::KernelStatus>> Agent::kernel_status() {
+    if (interception_) co_return co_await interception_->status();
+    co_return co_await kernel_leftovers(control_.executor()); // none are intended
+}
+
 io::Task<Result<v1::InterceptStatusResponse>> Agent::intercept_status() {
     v1::InterceptStatusResponse response;
     response.set_mode(transparent_ ? "transparent" : "explicit");
-    if (!interception_) {
-        response.set_matches(true); // nothing intended, nothing to compare
-        co_return response;
-    }
-    auto status = co_await interception_->status();
+    auto status = co_await kernel_status();
     if (!status) co_return fail(std::move(status.error()));
     response.set_matches(status->matches);
-    response.set_intended(interception_->intended());
+    if (interception_) response.set_intended(interception_->intended());
     response.set_actual(status->listing);
     response.set_difference(lines(status->missing, "-") + lines(status->added, "+"));
     co_return response;

@@ -1,5 +1,6 @@
 // How an agent stops: first out of the others' sight, then no new connections, then what runs may
-// end, then the kernel's rules go. Each step is bounded; together less than systemd's patience.
+// end, then the kernel's rules go. Each step is bounded; together less than systemd's patience. In
+// a hurry the first three are cut short.
 #include <asio/post.hpp>
 #include <thread>
 #include <utility>
@@ -22,13 +23,10 @@ io::Task<void> Agent::shut_down() {
     log::info("stopping", {});
     tasks_.cancel();
     co_await tasks_.join();
-    if (views_) co_await leave_rotation();
+    if (views_ && leaving_.spawn(leave_rotation())) co_await leaving_.join();
     co_await metrics_->stop();
     if (views_) co_await stop_workers();
-    if (interception_) {
-        auto removed = co_await interception_->remove();
-        if (!removed) log::error("the kernel rules were not removed", {{"error", removed.error()}});
-    }
+    if (interception_) co_await take_rules_along();
     if (session_) co_await session_->stop();
     if (certificates_) co_await certificates_->stop();
     co_await services_->stop();
@@ -37,6 +35,17 @@ io::Task<void> Agent::shut_down() {
     if (cache_ && mesh_->known()) cache_->save(cacheable());
     cache_.reset(); // writes it
     log::info("stopped", {});
+}
+
+void Agent::hurry() {
+    leaving_.cancel();
+    for (const auto& worker : workers_) worker->hurry();
+}
+
+io::Task<void> Agent::take_rules_along() {
+    auto left = co_await interception_->leave();
+    if (left && config_.on_exit == config::OnExit::open) left = state_.disclaim_kernel();
+    if (!left) log::error("the kernel rules were not removed", {{"error", left.error()}});
 }
 
 // Tells the servers that nothing here takes new connections, and waits until the others have

@@ -24,20 +24,50 @@ Error with_advice(Error error) {
 
 } // namespace
 
+io::Task<Result<void>> leave_kernel(io::Executor executor) {
+    host::KernelRules rules(executor);
+    auto left = co_await rules.leave();
+    auto routes = host::remove_vip_routes();
+    if (!left) co_return left;
+    co_return routes;
+}
+
+io::Task<Result<void>> clear_kernel(io::Executor executor) {
+    host::KernelRules rules(executor);
+    auto removed = co_await rules.remove();
+    auto routes = host::remove_vip_routes();
+    if (!removed) co_return removed;
+    co_return routes;
+}
+
+io::Task<Result<host::KernelStatus>> kernel_leftovers(io::Executor executor) {
+    host::KernelRules rules(executor);
+    auto status = co_await rules.status();
+    if (!status) status = host::KernelStatus();
+    auto routes = host::vip_routes();
+    if (!routes) co_return fail(std::move(routes.error()));
+    for (const Cidr& route : *routes)
+        status->added.push_back("route: " + route.to_string() + " dev lo");
+    status->matches = status->added.empty();
+    co_return status;
+}
+
 Interception::Interception(io::Executor executor, InterceptionOptions options)
     : options_(std::move(options)), rules_(executor), changed_(executor), tasks_(executor) {}
 
 Interception::~Interception() = default;
 
 io::Task<Result<void>> Interception::install(model::TrustDomain domain) {
+    touched_ = true;
     domain_ = std::move(domain);
     auto applied = co_await apply();
     if (!applied) {
         domain_.reset();
+        (void)co_await rules_.leave();
         (void)host::remove_vip_routes();
-        (void)co_await rules_.remove(host::OnExit::open);
         co_return fail(with_advice(std::move(applied.error())));
     }
+    installed_ = true;
     tasks_.spawn(look_after());
     co_return Result<void>();
 }
@@ -48,16 +78,16 @@ void Interception::update(const model::TrustDomain& domain) {
     changed_.notify();
 }
 
-io::Task<Result<void>> Interception::remove() {
+io::Task<Result<void>> Interception::leave() {
     tasks_.cancel();
     co_await tasks_.join();
-    if (!domain_) co_return Result<void>();
+    // An install() that was interrupted may have got as far as the kernel.
+    if (!std::exchange(touched_, false)) co_return Result<void>();
     domain_.reset();
-    intact_ = false;
-    const bool open = options_.on_exit == config::OnExit::open;
-    auto removed = co_await rules_.remove(open ? host::OnExit::open : host::OnExit::closed);
+    installed_ = intact_ = false;
+    auto left = co_await rules_.leave();
     auto routes = host::remove_vip_routes();
-    if (!removed) co_return removed;
+    if (!left) co_return left;
     co_return routes;
 }
 

@@ -1,6 +1,7 @@
 // Transparent mode on this host: the kernel rules and routes that lead the mesh's virtual
 // addresses, and the resolvers' traffic, to the agent. Put in place once the mesh's ranges are
-// known, kept in place while the agent runs, taken away (or closed) when it stops.
+// known, kept in place while the agent runs, taken away (or closed) when it stops. And what an
+// agent that was killed left of them.
 //
 // After install() one task is the only one that changes the kernel. Control loop only.
 #pragma once
@@ -32,19 +33,27 @@ struct InterceptionOptions {
     config::OnExit on_exit = config::OnExit::open;
 };
 
+// Takes away (or closes, if the rules say so) what an agent that is gone left in the kernel.
+[[nodiscard]] io::Task<Result<void>> leave_kernel(io::Executor executor);
+// Takes all of it away, also what was left closed.
+[[nodiscard]] io::Task<Result<void>> clear_kernel(io::Executor executor);
+// What there is of it: rules, and routes as lines among the added. Without the right to read the
+// rules, the routes alone.
+[[nodiscard]] io::Task<Result<host::KernelStatus>> kernel_leftovers(io::Executor executor);
+
 class Interception {
   public:
     Interception(io::Executor executor, InterceptionOptions options);
-    ~Interception(); // after remove()
+    ~Interception(); // after leave()
 
     // Rules and routes for the mesh's ranges; from then on they are looked after. A failure says
     // what is missing (the right, the program) and leaves nothing behind.
     [[nodiscard]] io::Task<Result<void>> install(model::TrustDomain domain);
     // The mesh's ranges are these now; soon the kernel's, too.
     void update(const model::TrustDomain& domain);
-    [[nodiscard]] io::Task<Result<void>> remove();
+    [[nodiscard]] io::Task<Result<void>> leave(); // as on_exit says; again: fine
 
-    [[nodiscard]] bool installed() const { return domain_.has_value(); }
+    [[nodiscard]] bool installed() const { return installed_; }
     // Whether the last look found the rules as they should be.
     [[nodiscard]] bool intact() const { return intact_; }
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
@@ -62,6 +71,8 @@ class Interception {
     host::KernelRules rules_;
     host::ResolvConf resolv_conf_;
     std::optional<model::TrustDomain> domain_;
+    bool installed_ = false;
+    bool touched_ = false; // the kernel, since the last leave()
     bool intact_ = false;
     std::string last_error_;
     io::Signal changed_;

@@ -137,6 +137,23 @@ Result<void> StateDir::write_roots(const std::vector<std::string>& roots) const 
     return host::write_file(path_ + "/roots.pem", text, 0600);
 }
 
+bool StateDir::has_cache() const {
+    return ::access(cache_file().c_str(), F_OK) == 0;
+}
+
+Result<void> StateDir::claim_kernel() const {
+    if (claims_kernel()) return {};
+    return host::write_file(claim_file(), "", 0600);
+}
+
+Result<void> StateDir::disclaim_kernel() const {
+    return host::remove_file(claim_file());
+}
+
+bool StateDir::claims_kernel() const {
+    return ::access(claim_file().c_str(), F_OK) == 0;
+}
+
 Result<void> StateDir::forget_mesh() const {
     std::error_code error;
     std::filesystem::directory_iterator entries(path_ + "/services", error);

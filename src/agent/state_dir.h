@@ -5,6 +5,7 @@
 //   roots.pem          the roots this host trusts
 //   services/NAME.pem  key and chain of each local service's identity
 //   snapshot.cache     see snapshot_cache.h
+//   kernel-rules       empty; there while the kernel may hold rules of this agent
 //
 // Key and chain share a file, so that one rename replaces both. Everything is 0600 in a 0700
 // folder. Blocking; control loop only.
@@ -38,6 +39,7 @@ class StateDir {
 
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] std::string cache_file() const { return path_ + "/snapshot.cache"; }
+    [[nodiscard]] bool has_cache() const;
 
     // Nothing when there is no file.
     [[nodiscard]] Result<std::optional<tls::KeyPair>> read_node() const;
@@ -47,12 +49,19 @@ class StateDir {
     [[nodiscard]] Result<std::vector<std::string>> read_roots() const; // DER; none: empty
     [[nodiscard]] Result<void> write_roots(const std::vector<std::string>& roots) const;
 
+    // Said before the first rule, taken back after the last: an agent that is killed in between
+    // finds it, and only then looks for leftovers, which could be another agent's otherwise.
+    [[nodiscard]] Result<void> claim_kernel() const;
+    [[nodiscard]] Result<void> disclaim_kernel() const;
+    [[nodiscard]] bool claims_kernel() const;
+
     // Before this host becomes somebody else: removes the services' identities and the cache.
     [[nodiscard]] Result<void> forget_mesh() const;
 
   private:
     StateDir(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
     [[nodiscard]] std::string service_file(std::string_view name) const;
+    [[nodiscard]] std::string claim_file() const { return path_ + "/kernel-rules"; }
 
     std::string path_;
     int lock_ = -1;

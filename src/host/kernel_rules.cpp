@@ -139,16 +139,34 @@ io::Task<Result<void>> KernelRules::apply(KernelIntent intent) {
     co_return Result<void>{};
 }
 
-io::Task<Result<void>> KernelRules::remove(OnExit on_exit) {
-    const Change change(*this);
-    KernelIntent intent = intent_.value_or(KernelIntent{});
-    intent.on_exit = on_exit;
-    std::vector<std::string> arguments = {"-f", "-"};
-    auto removed = co_await nft(std::move(arguments), render_exit(intent));
-    if (!removed) co_return fail(std::move(removed.error()), "removing the kernel rules");
+io::Task<Result<std::string>> KernelRules::exit_script() {
+    if (intent_) co_return render_exit(*intent_);
+    auto listing = co_await list();
+    if (!listing) co_return fail(std::move(listing.error()), "reading the kernel rules");
+    co_return *listing ? render_exit(**listing) : std::string();
+}
+
+io::Task<Result<void>> KernelRules::end_with(std::string script) {
+    if (!script.empty()) {
+        std::vector<std::string> arguments = {"-f", "-"};
+        auto removed = co_await nft(std::move(arguments), std::move(script));
+        if (!removed) co_return fail(std::move(removed.error()), "removing the kernel rules");
+    }
     intent_.reset();
     applied_listing_.clear();
     co_return Result<void>{};
+}
+
+io::Task<Result<void>> KernelRules::leave() {
+    const Change change(*this);
+    auto script = co_await exit_script();
+    if (!script) co_return fail(std::move(script.error()));
+    co_return co_await end_with(std::move(*script));
+}
+
+io::Task<Result<void>> KernelRules::remove() {
+    const Change change(*this);
+    co_return co_await end_with(render_exit(KernelIntent{}));
 }
 
 io::Task<Result<KernelStatus>> KernelRules::status() {

@@ -3,7 +3,11 @@
 // What it shall contain is a value (Intent); render() turns it into a script for the `nft`
 // program, which replaces the whole table in one transaction: no moment without rules, nothing of
 // anybody else's touched, and removal is the deletion of one table. After applying, the kernel's
-// own listing is kept, so that status() finds any later change by hand. Control loop only.
+// own listing is kept, so that status() finds any later change by hand.
+//
+// The table itself says how it is to be left: with OnExit::closed it has all along what refuses
+// the mesh without an agent. So whoever finds the rules of an agent that was killed can do what
+// that agent would have done, with no configuration and no state of it. Control loop only.
 //
 // Listeners the redirections lead to: outbound and DNS on 127.0.0.1 and, with `ipv6`, on ::1 (a
 // redirect of locally made traffic ends on loopback); inbound on every address.
@@ -44,6 +48,8 @@ struct KernelIntent {
 // What remains when the agent stops: with OnExit::closed a table that refuses the VIP ranges and
 // the services' ports, with OnExit::open no table.
 [[nodiscard]] std::string render_exit(const KernelIntent& intent);
+// The same for a table that was found, by its listing. "": it is left already.
+[[nodiscard]] std::string render_exit(std::string_view listing);
 
 // How the kernel's table differs from what was applied. Lines are nft's own.
 struct KernelStatus {
@@ -67,8 +73,12 @@ class KernelRules {
 
     // Replaces the table. On failure the kernel keeps what it had.
     [[nodiscard]] io::Task<Result<void>> apply(KernelIntent intent);
-    // Deletes the table, or leaves the closed one. Fine if there is none.
-    [[nodiscard]] io::Task<Result<void>> remove(OnExit on_exit);
+    // When the agent stops: deletes the table, or leaves the closed one, as the intent says.
+    // Without an intent (nothing was applied) the same for the table that is there, whoever left
+    // it.
+    [[nodiscard]] io::Task<Result<void>> leave();
+    // Deletes the table, a closed one too. Fine if there is none.
+    [[nodiscard]] io::Task<Result<void>> remove();
     // Against what apply() last established; without one, nothing ever matches. Waits for a change
     // of our own that is on its way.
     [[nodiscard]] io::Task<Result<KernelStatus>> status();
@@ -79,6 +89,8 @@ class KernelRules {
     [[nodiscard]] io::Task<Result<std::string>> nft(std::vector<std::string> arguments,
                                                     std::string script);
     [[nodiscard]] io::Task<Result<std::optional<std::string>>> list();
+    [[nodiscard]] io::Task<Result<std::string>> exit_script();
+    [[nodiscard]] io::Task<Result<void>> end_with(std::string script);
 
     io::Executor executor_;
     KernelRulesOptions options_;

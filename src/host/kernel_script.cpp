@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <format>
 #include <set>
+#include <sstream>
 
 #include "host/kernel_rules.h"
 
@@ -16,6 +17,9 @@ constexpr std::string_view replace_table = "table inet hawser\ndelete table inet
 // gets the kernel's own "connection refused". A reject rule would do for IPv6, but the kernel
 // cannot make the ICMP answer for an IPv4 destination that is routed to lo.
 constexpr int closed_port = 1;
+
+// Whose presence says that the table is to be left closed.
+constexpr std::string_view closed_chain = "closed_input";
 
 std::string_view family(const IpAddress& address) {
     return address.is_v4() ? "ip" : "ip6";
@@ -72,9 +76,39 @@ std::string refuse_ranges(const KernelIntent& intent) {
     return rules;
 }
 
+// Reaches a service's port only where nothing redirects it, and only what begins now: who was
+// connected before the agent started stays connected. Without services it still says "closed".
+std::string refuse_ports(const KernelIntent& intent) {
+    const std::string ports = protected_ports(intent);
+    if (ports.empty()) return "";
+    return std::format(
+        "        iifname != \"lo\" ct state new tcp dport {{ {} }} counter reject with tcp reset\n",
+        ports);
+}
+
 std::string chain(std::string_view name, std::string_view hook, std::string_view rules) {
     return std::format("    chain {} {{\n        type {}; policy accept;\n{}    }}\n", name, hook,
                        rules);
+}
+
+std::vector<std::string> chains_of(std::string_view listing) {
+    std::vector<std::string> names;
+    std::istringstream lines{std::string(listing)};
+    for (std::string line; std::getline(lines, line);) {
+        std::istringstream words(line);
+        std::string first, name;
+        if (words >> first >> name && first == "chain") names.push_back(name);
+    }
+    return names;
+}
+
+// What holds with and without an agent.
+std::string lasting_chains(const KernelIntent& intent) {
+    std::string text =
+        chain("filter_output", "filter hook output priority 0", refuse_ranges(intent));
+    if (intent.on_exit == OnExit::closed)
+        text += chain(closed_chain, "filter hook input priority 0", refuse_ports(intent));
+    return text;
 }
 
 } // namespace
@@ -89,22 +123,25 @@ std::string render(const KernelIntent& intent) {
                   std::format("        iifname != \"lo\" tcp dport {{ {} }} counter redirect to "
                               ":{}\n",
                               ports, intent.inbound_port));
-    text += chain("filter_output", "filter hook output priority 0", refuse_ranges(intent));
-    return text + "}\n";
+    return text + lasting_chains(intent) + "}\n";
 }
 
 std::string render_exit(const KernelIntent& intent) {
     std::string text(replace_table);
     if (intent.on_exit == OnExit::open) return text;
-    text += "table inet hawser {\n";
-    text += chain("closed_output", "filter hook output priority 0", refuse_ranges(intent));
-    if (const std::string ports = protected_ports(intent); !ports.empty())
-        text +=
-            chain("closed_input", "filter hook input priority 0",
-                  std::format("        iifname != \"lo\" tcp dport {{ {} }} counter reject with "
-                              "tcp reset\n",
-                              ports));
-    return text + "}\n";
+    return text + "table inet hawser {\n" + lasting_chains(intent) + "}\n";
+}
+
+std::string render_exit(std::string_view listing) {
+    const std::vector<std::string> chains = chains_of(listing);
+    if (std::ranges::find(chains, closed_chain) == chains.end()) return std::string(replace_table);
+    std::string text;
+    for (const std::string& name : chains) {
+        if (name.starts_with("nat_"))
+            text +=
+                std::format("flush chain inet hawser {0}\ndelete chain inet hawser {0}\n", name);
+    }
+    return text;
 }
 
 } // namespace hawser::host

@@ -51,6 +51,7 @@ struct Worker::Impl {
     io::TaskGroup listening;          // the accept loops and the tick
     std::unique_ptr<Context> context; // from start() on
     bool started = false;
+    bool hurried = false; // the loop's thread
 
     Result<void> bind(Entrance entrance, Endpoint& endpoint, Upstream upstream = {});
     io::Task<void> accept_all(Listener& listener);
@@ -138,7 +139,7 @@ io::Task<void> Worker::Impl::drain(std::chrono::milliseconds deadline, std::prom
     for (http::H2Connection* tunnel : context->inbound_tunnels) tunnel->goaway();
     const auto end = std::chrono::steady_clock::now() + deadline;
     constexpr Duration look_again{20};
-    while (!context->relays.empty() && std::chrono::steady_clock::now() < end)
+    while (!context->relays.empty() && !hurried && std::chrono::steady_clock::now() < end)
         (void)co_await io::sleep(look_again);
     context->tasks.cancel();
     co_await context->tasks.join();
@@ -206,6 +207,10 @@ void Worker::with_state(std::function<void(const WorkerState&)> function) {
                   .open_connections = context.relays.size(),
                   .tunnels = context.pool.size() + context.inbound_tunnels.size()});
     });
+}
+
+void Worker::hurry() {
+    impl_->loop.post([this] { impl_->hurried = true; });
 }
 
 void Worker::stop(std::chrono::milliseconds deadline) {

@@ -67,6 +67,8 @@ class Worker {
     // Stops accepting, sends GOAWAY, lets connections end for at most `deadline`, then resets the
     // rest. Blocks until the thread has ended. Not on the worker's own thread.
     void stop(std::chrono::milliseconds deadline);
+    // From any thread, while stop() waits elsewhere: its deadline is now.
+    void hurry();
 
   private:
     struct Impl;

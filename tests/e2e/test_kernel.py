@@ -1,11 +1,15 @@
 """The kernel rules a host gets, keeps and loses."""
 
 import json
+import os
+import signal
 import socket
 
 from harness.checks import check, check_contains, check_equal, wait_until
 from harness.mesh import service
-from harness.programs import WEB_UID, dial, fetch, refused, start_greeter
+from harness.programs import WEB_UID, dial, fetch, refused, start_echo, start_greeter
+
+UNIT = os.path.join(os.path.dirname(__file__), "../../systemd/hawser-agent.service")
 
 
 def start_host(mesh, **config):
@@ -48,6 +52,100 @@ def test_on_exit_closed_keeps_the_mesh_unreachable_when_the_agent_stops(mesh):
     check_equal(agent.host.call(lambda: refused(address), uid=WEB_UID), "refused", "a VIP")
     agent.start()
     check_contains(agent.output("intercept", "status"), "match", "intercept status")
+
+
+def run_exec_stop_post(agent):
+    """What systemd runs when the agent has ended in whatever way."""
+    with open(UNIT) as unit:
+        [command] = [line.strip().removeprefix("ExecStopPost=-").split() for line in unit
+                     if line.startswith("ExecStopPost=")]
+    check_equal(command[0], "/usr/bin/hawser", "the program of ExecStopPost")
+    agent.host.output(agent.mesh.binary, *command[1:])
+
+
+def mesh_routes(agent):
+    return (agent.host.output("ip", "route", "show", "proto", "104")
+            + agent.host.output("ip", "-6", "route", "show", "proto", "104"))
+
+
+def test_the_rules_of_a_killed_agent_are_removed_by_its_unit(mesh):
+    agent = start_host(mesh)
+    agent.kill_9()
+    check_equal(tables(agent), ["table inet hawser"], "left by the killed agent")
+    run_exec_stop_post(agent)
+    check_equal((tables(agent), mesh_routes(agent)), ([], ""), "tables and routes")
+    check_equal(agent.host.output("dig", "+short", "outside.test"), "192.0.2.7\n",
+                "the host's own lookups")
+    run_exec_stop_post(agent)  # nothing there: fine
+
+
+def test_the_rules_of_a_killed_agent_are_closed_if_it_was_to_close_them(mesh):
+    agent = start_host(mesh, intercept={"mode": "transparent", "on_exit": "closed"})
+    address = agent.host.output("dig", "+short", "api.mesh").strip()
+    outsider = mesh.add_host("outsider")
+    start_greeter(agent.host, 8080, "hello")
+    host_address = agent.host.ip4
+    agent.kill_9()
+    # Even if the configuration has become unreadable meanwhile.
+    agent.host.file("agent.toml", "[intercept\n")
+    run_exec_stop_post(agent)
+    run_exec_stop_post(agent)
+    check_equal(agent.host.call(lambda: refused(address), uid=WEB_UID), "refused", "a VIP")
+    check_equal(outsider.call(lambda: refused(host_address, 8080)), "refused", "a service's port")
+    check_equal(agent.host.output("dig", "+short", "outside.test"), "192.0.2.7\n",
+                "the host's own lookups")
+
+
+def test_an_agent_in_explicit_mode_removes_what_it_left_in_transparent_mode(mesh):
+    agent = start_host(mesh)
+    agent.kill_9()
+    agent.config["intercept"] = {"mode": "explicit"}
+    agent.write_config()
+    agent.start()
+    check_equal((tables(agent), mesh_routes(agent)), ([], ""), "tables and routes")
+
+
+def test_intercept_status_notices_rules_in_explicit_mode(mesh):
+    agent = start_host(mesh, intercept={"mode": "explicit"})
+    check_equal(agent.hawser("intercept", "status").returncode, 0, "untouched")
+    agent.host.output("nft", "add table inet hawser { chain nat_output { type nat hook output "
+                      "priority -100; udp dport 53 redirect to :15053; }; }")
+    changed = agent.hawser("intercept", "status", "--json")
+    answer = json.loads(changed.stdout)
+    check_equal((changed.returncode, answer["matches"]), (1, False), "with rules")
+    check_contains(answer["difference"], "15053", "the difference names the rule")
+    check_contains(agent.hawser("intercept", "status").stdout, "nft delete table inet hawser",
+                   "what to do")
+
+
+def test_a_second_signal_skips_the_wait_for_connections_but_not_the_removal_of_rules(mesh):
+    mesh.start_server()
+    web = mesh.start_agent("web", [service("web", user=WEB_UID)])
+    api = mesh.start_agent("api", [service("api", port=8080)])
+    mesh.server.allow(("web", "api"))
+    start_echo(api.host, 8080)
+    ready = os.pipe()
+
+    def hold():
+        with dial() as connection:
+            connection.sendall(b"one")
+            connection.recv(10)
+            os.write(ready[1], b"!")
+            try:
+                connection.recv(10)  # as long as the agents let it
+            except ConnectionResetError:
+                pass
+        return True
+
+    holding = web.host.background(hold, uid=WEB_UID)
+    os.read(ready[0], 1)
+    web.process.popen.send_signal(signal.SIGTERM)
+    wait_until(lambda: web.logs().count("stopping") >= 1, 5, "it heard the first signal")
+    check(web.process.running(), "it waits for the connection")
+    web.process.popen.send_signal(signal.SIGTERM)
+    check_equal(web.process.wait(4), 0, "exit code")
+    check_equal((tables(web), mesh_routes(web)), ([], ""), "tables and routes")
+    holding.result()
 
 
 def test_intercept_status_notices_a_rule_changed_by_hand(mesh):

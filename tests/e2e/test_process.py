@@ -47,7 +47,9 @@ def test_systemd_is_told_when_a_daemon_is_ready_and_when_it_stops(mesh):
             heard = ""
             while "READY=1" not in heard:
                 heard += notify.recv(4096).decode() + "\n"
-            daemon.status()  # ready means that it answers
+            daemon.status()  # ready means that it answers, and an agent that its rules are in place
+            if daemon.role == "agent":
+                daemon.output("intercept", "status")
             daemon.process.popen.terminate()
             while "STOPPING=1" not in heard:
                 heard += notify.recv(4096).decode() + "\n"

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include <atomic>
+#include <optional>
 
 #include "host/files.h"
 #include "host/interfaces.h"
@@ -40,7 +41,7 @@ struct Rules {
         const auto applied = loop.run(rules.apply(wanted));
         REQUIRE_MESSAGE(applied.has_value(), applied.error().message);
     }
-    void remove(OnExit on_exit) { REQUIRE(loop.run(rules.remove(on_exit)).has_value()); }
+    void leave() { REQUIRE(loop.run(rules.leave()).has_value()); }
     KernelStatus status() {
         auto status = loop.run(rules.status());
         REQUIRE(status.has_value());
@@ -193,9 +194,9 @@ TEST_CASE("removal deletes our table and nothing else") {
             "}");
         const std::string before = run({"/usr/sbin/nft", "list", "ruleset"});
         rules.apply(intent());
-        rules.remove(OnExit::open);
+        rules.leave();
         CHECK(run({"/usr/sbin/nft", "list", "ruleset"}) == before);
-        rules.remove(OnExit::open); // again: fine
+        rules.leave(); // again: fine
     });
 }
 
@@ -206,8 +207,10 @@ TEST_CASE("left closed, the mesh and the services' ports are refused") {
         add_routes();
         KernelIntent wanted = intent();
         wanted.service_ports = {8080};
+        wanted.on_exit = OnExit::closed;
         rules.apply(wanted);
-        rules.remove(OnExit::closed);
+        CHECK(rules.status().matches);
+        rules.leave();
         const TestSocket outbound = TestSocket::listener(endpoint("127.0.0.1:15001"));
         const TestSocket service = TestSocket::listener(endpoint("0.0.0.0:8080"));
         CHECK(dial(endpoint("240.1.2.3:80")) == ECONNREFUSED);
@@ -217,6 +220,60 @@ TEST_CASE("left closed, the mesh and the services' ports are refused") {
         rules.apply(wanted);
         CHECK(rules.status().matches);
         CHECK(dial(endpoint("240.1.2.3:80")) == 0);
+    });
+}
+
+TEST_CASE("what a killed agent left is left by whoever finds it as that agent would have done") {
+    in_namespace([] {
+        const Neighbour neighbour;
+        add_routes();
+        KernelIntent wanted = intent();
+        wanted.service_ports = {8080};
+        wanted.dns_port = 15053;
+        wanted.nameservers = {endpoint("10.0.0.2:53")};
+        Rules().apply(wanted); // and is gone without a word
+        Rules finder;
+        finder.leave();
+        CHECK_FALSE(finder.status().present);
+
+        wanted.on_exit = OnExit::closed;
+        Rules().apply(wanted);
+        const TestSocket outbound = TestSocket::listener(endpoint("127.0.0.1:15001"));
+        const TestSocket service = TestSocket::listener(endpoint("0.0.0.0:8080"));
+        CHECK(dial(endpoint("240.1.2.3:80")) == 0);
+        for (int again = 0; again < 2; ++again) {
+            finder.leave();
+            CHECK_FALSE(finder.status().listing.contains("redirect"));
+            CHECK(dial(endpoint("240.1.2.3:80")) == ECONNREFUSED);
+            CHECK(dial(endpoint("[fd68:6177::5]:80")) == ECONNREFUSED);
+            neighbour.call([] { CHECK(dial(endpoint("10.88.0.1:8080")) == ECONNREFUSED); });
+        }
+        REQUIRE(finder.loop.run(finder.rules.remove()).has_value());
+        CHECK_FALSE(finder.status().present);
+    });
+}
+
+TEST_CASE("a service's port is refused to nobody who was connected before") {
+    in_namespace([] {
+        Rules rules;
+        const Neighbour neighbour;
+        nft("table inet t { chain c { type filter hook input priority 0; ct state new counter; }; "
+            "}"); // connections are tracked already
+        const TestSocket service = TestSocket::listener(endpoint("0.0.0.0:8080"));
+        std::optional<TestSocket> caller;
+        neighbour.call([&] {
+            caller.emplace(AF_INET, SOCK_STREAM);
+            REQUIRE(caller->connect(endpoint("10.88.0.1:8080")) == 0);
+        });
+        const TestSocket accepted = service.accept();
+        KernelIntent wanted = intent();
+        wanted.service_ports = {8080};
+        wanted.on_exit = OnExit::closed;
+        rules.apply(wanted);
+        rules.leave();
+        REQUIRE(::send(caller->get(), "x", 1, MSG_NOSIGNAL) == 1);
+        char byte = 0;
+        CHECK(::recv(accepted.get(), &byte, 1, 0) == 1);
     });
 }
 

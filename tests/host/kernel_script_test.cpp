@@ -83,7 +83,21 @@ TEST_CASE("leaving open deletes the table, leaving closed refuses what was redir
     const std::string closed = render_exit(wanted);
     CHECK_FALSE(closed.contains("redirect"));
     CHECK(closed.contains("ip daddr 240.0.0.0/8 meta l4proto tcp counter reject with tcp reset"));
-    CHECK(closed.contains("tcp dport { 8080, 9090 } counter reject with tcp reset"));
+    CHECK(closed.contains("ct state new tcp dport { 8080, 9090 } counter reject with tcp reset"));
+    // All of that is there while the agent runs: whoever finds the table can leave it closed.
+    CHECK(render(wanted).ends_with(closed.substr(closed.find("    chain filter_output"))));
+}
+
+TEST_CASE("a table that was found is left as it says itself") {
+    CHECK(render_exit(listing) == "table inet hawser\ndelete table inet hawser\n");
+    KernelIntent wanted = intent();
+    wanted.on_exit = OnExit::closed;
+    CHECK(render_exit(render(wanted)) ==
+          "flush chain inet hawser nat_output\ndelete chain inet hawser nat_output\n"
+          "flush chain inet hawser nat_prerouting\ndelete chain inet hawser nat_prerouting\n");
+    CHECK(render_exit(render_exit(wanted)).empty());
+    wanted.service_ports = {}; // closed all the same
+    CHECK_FALSE(render_exit(render(wanted)).contains("delete table"));
 }
 
 TEST_CASE("equal listings match, whatever their indentation") {
