@@ -1,6 +1,7 @@
 #include "resource_json.h"
 
 #include <algorithm>
+#include <format>
 
 #include "base/bytes.h"
 #include "console.h"
@@ -27,6 +28,7 @@ json fingerprints(const std::vector<std::string>& certificates) {
 struct ToJson {
     json operator()(const model::JoinToken&) const { return json::object(); }
     json operator()(const model::OperatorToken&) const { return json::object(); }
+    json operator()(const model::HistoryEntry&) const { return json::object(); }
     json operator()(const auto& resource) const { return to_json(resource); }
 };
 
@@ -80,6 +82,17 @@ json to_json(const model::TrustDomain& domain) {
             {"vip6", domain.vip6.to_string()},
             {"roots", fingerprints(domain.roots)},
             {"intermediates", fingerprints(domain.intermediates)}};
+}
+
+json to_json(const model::Server& server) {
+    json addresses = json::array();
+    for (const Endpoint& address : server.addresses) addresses.push_back(address.to_string());
+    return {{"name", server.name},
+            {"id", std::format("{:016x}", server.id)},
+            {"addresses", std::move(addresses)},
+            {"version", server.version},
+            {"level", server.level},
+            {"joined_at", time_json(server.joined_at)}};
 }
 
 json to_json(const model::Change& row) {

@@ -14,7 +14,8 @@ namespace hawser::cmd {
 [[nodiscard]] nlohmann::json to_json(const model::Node& node);
 [[nodiscard]] nlohmann::json to_json(const model::Policy& policy);
 [[nodiscard]] nlohmann::json to_json(const model::TrustDomain& domain);
-// Of a row; tokens have no JSON form here, nor does any command show them.
+[[nodiscard]] nlohmann::json to_json(const model::Server& server);
+// Of a row; tokens and history have no JSON form here, they have commands of their own.
 [[nodiscard]] nlohmann::json to_json(const model::Change& row);
 
 // The rows of an answer, each checked.

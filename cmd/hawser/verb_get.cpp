@@ -48,7 +48,9 @@ int run(const Options& options) {
     const Result<model::Kind> kind = model::parse_kind(options.kind);
     if (!kind) return report(kind.error());
     if (!model::visible_to_agents(*kind)) {
-        return report({ErrorCode::invalid, "tokens are not for reading; see hawser token list"});
+        return report(
+            {ErrorCode::invalid,
+             "tokens and history have commands of their own: hawser token list, hawser history"});
     }
     DaemonClient client(options.target, {server_socket, agent_socket});
     const auto rows = get_rows(client, *kind, options.name);
@@ -70,7 +72,8 @@ int run(const Options& options) {
 void add_get(CLI::App& root, Action& chosen) {
     auto options = std::make_shared<Options>();
     CLI::App& verb = *root.add_subcommand("get", "Print resources as the registry holds them");
-    verb.add_option("KIND", options->kind, "service, policy, node, instance or trust_domain")
+    verb.add_option("KIND", options->kind,
+                    "service, policy, node, instance, server or trust_domain")
         ->required();
     verb.add_option("NAME", options->name,
                     "one of them; services and policies are printed as TOML");

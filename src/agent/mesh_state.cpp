@@ -17,7 +17,7 @@ constexpr std::size_t most_staged = limits::services * 16 + limits::policies;
 
 bool known_kind(std::uint32_t kind) {
     return kind >= static_cast<std::uint32_t>(model::Kind::trust_domain) &&
-           kind <= static_cast<std::uint32_t>(model::Kind::operator_token);
+           kind <= static_cast<std::uint32_t>(model::last_kind);
 }
 
 } // namespace

@@ -30,6 +30,20 @@ inline constexpr auto service_idle_timeout = std::chrono::hours(24 * 365);
 inline constexpr std::size_t trust_roots = 8; // a rotation needs two
 inline constexpr std::size_t join_tokens = 10'000;
 inline constexpr std::size_t services_per_token = 256;
+inline constexpr std::size_t servers = 16;             // voters, and learners that catch up
+inline constexpr std::size_t addresses_per_server = 8; // IPv4, IPv6, inside, outside
+inline constexpr std::size_t actor_length = 128;
+
+// History. Servers drop old entries as they apply new ones, all the same ones: another value here
+// is another rule for applying commands, and takes a new level (model/command.h).
+inline constexpr std::size_t history_per_resource = 64;
+inline constexpr std::size_t history_operator_bytes = 32 << 20; // of what operators wrote
+inline constexpr std::size_t history_report_bytes = 8 << 20;    // of what agents reported
+inline constexpr std::size_t history_entry_overhead = 512;      // what an entry costs beside values
+
+// Snapshots: of the registry, between servers and in files.
+inline constexpr std::size_t snapshot_chunk_bytes = 256 << 10; // encoded between other work
+inline constexpr std::uint64_t snapshot_bytes = 4ULL << 30;    // more is no registry
 
 // --- control protocol ------------------------------------------------------------------------
 inline constexpr std::size_t rpc_message_bytes = 16 << 20; // a whole snapshot fits in chunks of it

@@ -18,6 +18,8 @@ namespace hawser::model {
 [[nodiscard]] v1::Policy to_proto(const Policy& policy);
 [[nodiscard]] v1::JoinToken to_proto(const JoinToken& token);
 [[nodiscard]] v1::OperatorToken to_proto(const OperatorToken& token);
+[[nodiscard]] v1::Server to_proto(const Server& server);
+[[nodiscard]] v1::HistoryEntry to_proto(const HistoryEntry& entry);
 [[nodiscard]] v1::TrustDomain to_proto(const TrustDomain& domain);
 [[nodiscard]] v1::Endpoint to_proto(const Endpoint& endpoint);
 [[nodiscard]] v1::Health to_proto(Health health);
@@ -28,6 +30,8 @@ namespace hawser::model {
 [[nodiscard]] Result<Policy> from_proto(const v1::Policy& message);
 [[nodiscard]] Result<JoinToken> from_proto(const v1::JoinToken& message);
 [[nodiscard]] Result<OperatorToken> from_proto(const v1::OperatorToken& message);
+[[nodiscard]] Result<Server> from_proto(const v1::Server& message);
+[[nodiscard]] Result<HistoryEntry> from_proto(const v1::HistoryEntry& message);
 [[nodiscard]] Result<TrustDomain> from_proto(const v1::TrustDomain& message);
 [[nodiscard]] Result<Endpoint> from_proto(const v1::Endpoint& message);
 [[nodiscard]] Result<Health> from_proto(v1::Health health);

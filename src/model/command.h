@@ -20,16 +20,25 @@ struct InitTrust {
     OperatorToken first_operator;
 };
 
+// A resource must be as its author saw it: last changed at `index`, or not there if that is 0.
+struct Condition {
+    Kind kind{};
+    std::string name;
+    std::uint64_t index = 0;
+};
+
 // `hawser apply`: all of it or nothing, one index. VIPs in `services` are ignored: the registry
 // allocates them.
 struct ApplyResources {
     std::vector<Service> services;
     std::vector<Policy> policies;
+    std::vector<Condition> conditions;
 };
 
 struct DeleteResource {
     Kind kind{}; // service, policy or node
     std::string name;
+    std::uint64_t if_index = 0; // 0: whatever it is
 };
 
 struct CreateJoinToken {
@@ -45,6 +54,24 @@ struct JoinNode {
     std::string token_id;
     std::string node;
     WallTime now = 0;
+};
+
+// A new member proved that it has the token's secret: the token is used up, its row is there. It
+// takes part in raft only once the leader has added it there.
+struct JoinServer {
+    std::string token_id;
+    Server server;
+    WallTime now = 0;
+};
+
+// A member as it now is: the first one, or after an upgrade or a move to other addresses.
+struct PutServer {
+    Server server;
+};
+
+// Its id is no member of raft's configuration any more.
+struct RemoveServer {
+    std::uint64_t id = 0;
 };
 
 // An agent's registration: everything it now has, so that repeating it changes nothing. Services
@@ -69,17 +96,26 @@ struct SetTrustDomain {
 };
 
 using Command = std::variant<InitTrust, ApplyResources, DeleteResource, CreateJoinToken,
-                             RevokeJoinToken, JoinNode, SyncNode, SetNodeAlive, SetTrustDomain>;
+                             RevokeJoinToken, JoinNode, SyncNode, SetNodeAlive, SetTrustDomain,
+                             JoinServer, PutServer, RemoveServer>;
 
-// Who asked, for history: "operator:abcd", "node:web-1", "uid:0", "server:s1".
+// Who asked, for history: "operator:abcd", "node:web-1", "uid:0", "server:s1"; and from where.
 struct CommandEnvelope {
     Command command;
     std::string actor;
     WallTime proposed_at = 0;
+    std::string source{}; // "10.0.0.9:53122"; empty: a server's own doing
 };
 
+// Servers of two versions must be able to run side by side, and all must make the same of every
+// entry. So what an entry can say has levels: a command, or a field of one, or a new rule for
+// applying it, belongs to the level with which it came. A server proposes only what all servers
+// know (registry/levels.h) and stops at an entry that it does not.
+inline constexpr std::uint32_t newest_level = 1; // that this program knows
+[[nodiscard]] std::uint32_t level_of(const Command& command);
+
 [[nodiscard]] std::string encode(const CommandEnvelope& envelope);
-// Unknown command types and versions are refused: a server that cannot apply an entry must stop.
+// `unimplemented`, with the level or the command's number, is an entry of a newer program.
 [[nodiscard]] Result<CommandEnvelope> decode_command(std::string_view bytes);
 
 } // namespace hawser::model

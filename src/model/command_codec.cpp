@@ -8,8 +8,6 @@ namespace hawser::model {
 
 namespace {
 
-constexpr std::uint32_t command_version = 1;
-
 // Fills the envelope's command from the variant.
 struct Writer {
     v1::CommandEnvelope& message;
@@ -24,6 +22,7 @@ struct Writer {
     void operator()(const DeleteResource& command) const {
         message.mutable_delete_()->set_kind(static_cast<std::uint32_t>(command.kind));
         message.mutable_delete_()->set_name(command.name);
+        message.mutable_delete_()->set_if_index(command.if_index);
     }
     void operator()(const CreateJoinToken& command) const {
         *message.mutable_create_join_token()->mutable_token() = to_proto(command.token);
@@ -46,6 +45,17 @@ struct Writer {
     void operator()(const SetTrustDomain& command) const {
         *message.mutable_set_trust_domain()->mutable_domain() = to_proto(command.domain);
     }
+    void operator()(const JoinServer& command) const {
+        message.mutable_join_server()->set_token_id(command.token_id);
+        *message.mutable_join_server()->mutable_server() = to_proto(command.server);
+        message.mutable_join_server()->set_now_ms(command.now);
+    }
+    void operator()(const PutServer& command) const {
+        *message.mutable_put_server()->mutable_server() = to_proto(command.server);
+    }
+    void operator()(const RemoveServer& command) const {
+        message.mutable_remove_server()->set_id(command.id);
+    }
 };
 
 Result<Command> read_init_trust(const v1::InitTrust& message) {
@@ -62,10 +72,32 @@ Result<Command> read_delete(const v1::DeleteResource& message) {
         case Kind::node:
         case Kind::policy:
             return DeleteResource{.kind = static_cast<Kind>(message.kind()),
-                                  .name = message.name()};
+                                  .name = message.name(),
+                                  .if_index = message.if_index()};
         default:
             return fail(ErrorCode::invalid, std::format("a deletion of kind {}", message.kind()));
     }
+}
+
+Result<Command> read_join_server(const v1::JoinServer& message) {
+    return from_proto(message.server()).transform([&](Server server) -> Command {
+        return JoinServer{
+            .token_id = message.token_id(), .server = std::move(server), .now = message.now_ms()};
+    });
+}
+
+// The number of a command that came later than this program: its field is what is left when all
+// that is known is taken away.
+std::uint32_t unknown_command(v1::CommandEnvelope message) {
+    constexpr int tag_bits = 3;
+    message.clear_version();
+    message.clear_actor();
+    message.clear_proposed_at_ms();
+    message.clear_source();
+    const std::string rest = message.SerializeAsString();
+    google::protobuf::io::CodedInputStream fields(
+        reinterpret_cast<const std::uint8_t*>(rest.data()), static_cast<int>(rest.size()));
+    return fields.ReadTag() >> tag_bits;
 }
 
 Result<Command> read_command(const v1::CommandEnvelope& message) {
@@ -92,9 +124,17 @@ Result<Command> read_command(const v1::CommandEnvelope& message) {
                 .transform([](TrustDomain domain) -> Command {
                     return SetTrustDomain{std::move(domain)};
                 });
+        case v1::CommandEnvelope::kJoinServer: return read_join_server(message.join_server());
+        case v1::CommandEnvelope::kPutServer:
+            return from_proto(message.put_server().server())
+                .transform([](Server server) -> Command { return PutServer{std::move(server)}; });
+        case v1::CommandEnvelope::kRemoveServer:
+            return RemoveServer{.id = message.remove_server().id()};
         case v1::CommandEnvelope::COMMAND_NOT_SET: break;
     }
-    return fail(ErrorCode::unimplemented, "a command this version does not know");
+    return fail(ErrorCode::unimplemented,
+                std::format("command {} (level {}) is not one this version knows",
+                            unknown_command(message), message.version()));
 }
 
 // Appends each message's value to `values`; the first that has none ends it.
@@ -115,6 +155,12 @@ v1::ApplyResources to_proto(const ApplyResources& command) {
     v1::ApplyResources message;
     for (const Service& service : command.services) *message.add_services() = to_proto(service);
     for (const Policy& policy : command.policies) *message.add_policies() = to_proto(policy);
+    for (const Condition& condition : command.conditions) {
+        v1::Condition& added = *message.add_conditions();
+        added.set_kind(static_cast<std::uint32_t>(condition.kind));
+        added.set_name(condition.name);
+        added.set_index(condition.index);
+    }
     return message;
 }
 
@@ -124,6 +170,16 @@ Result<ApplyResources> from_proto(const v1::ApplyResources& message) {
         return fail(read.error());
     if (auto read = read_all(message.policies(), command.policies); !read)
         return fail(read.error());
+    for (const v1::Condition& condition : message.conditions()) {
+        if (condition.kind() == 0 || condition.kind() > static_cast<std::uint32_t>(last_kind)) {
+            return fail(ErrorCode::invalid, std::format("a condition on kind {}, which this "
+                                                        "version does not know",
+                                                        condition.kind()));
+        }
+        command.conditions.push_back({.kind = static_cast<Kind>(condition.kind()),
+                                      .name = condition.name(),
+                                      .index = condition.index()});
+    }
     return command;
 }
 
@@ -152,11 +208,18 @@ Result<SyncNode> from_proto(const v1::SyncNode& message) {
     return command;
 }
 
+// All of them came together. A later command, or a field that an older program would pass over,
+// is a case of its own here.
+std::uint32_t level_of(const Command&) {
+    return 1;
+}
+
 std::string encode(const CommandEnvelope& envelope) {
     v1::CommandEnvelope message;
-    message.set_version(command_version);
+    message.set_version(level_of(envelope.command));
     message.set_actor(envelope.actor);
     message.set_proposed_at_ms(envelope.proposed_at);
+    message.set_source(envelope.source);
     std::visit(Writer{message}, envelope.command);
     return serialize(message);
 }
@@ -167,16 +230,18 @@ Result<CommandEnvelope> decode_command(std::string_view bytes) {
         !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
         return fail(ErrorCode::corrupt, "reading a command: not a valid message");
     }
-    if (message.version() == 0 || message.version() > command_version) {
+    if (message.version() == 0 || message.version() > newest_level) {
         return fail(ErrorCode::unimplemented,
-                    std::format("reading a command: version {} is not one this version knows",
-                                message.version()));
+                    std::format("reading a command: it is of level {}, this version knows levels "
+                                "up to {}: a newer hawser wrote it",
+                                message.version(), newest_level));
     }
     Result<Command> command = read_command(message);
     if (!command) return fail(std::move(command.error()), "reading a command");
     return CommandEnvelope{.command = *std::move(command),
                            .actor = message.actor(),
-                           .proposed_at = message.proposed_at_ms()};
+                           .proposed_at = message.proposed_at_ms(),
+                           .source = message.source()};
 }
 
 } // namespace hawser::model

@@ -58,4 +58,13 @@ std::string_view to_string(Role value) {
     return "unknown";
 }
 
+std::string_view to_string(Verb value) {
+    switch (value) {
+        case Verb::created: return "created";
+        case Verb::changed: return "changed";
+        case Verb::deleted: return "deleted";
+    }
+    return "unknown";
+}
+
 } // namespace hawser::model

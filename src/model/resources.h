@@ -64,6 +64,19 @@ struct Node {
     bool operator==(const Node&) const = default;
 };
 
+// A member of the raft cluster. The log knows it by its id, which it chose once and keeps; people
+// and certificates know it by its name.
+struct Server {
+    std::uint64_t id = 0; // raft's
+    std::string name;
+    std::vector<Endpoint> addresses; // where agents, operators and other servers reach it
+    std::string version;             // of its program
+    std::uint32_t level = 0;         // the newest commands it can apply; see command.h
+    WallTime joined_at = 0;
+
+    bool operator==(const Server&) const = default;
+};
+
 // Who may call a service. Deny always wins over allow; without a match the service's
 // default_policy decides.
 struct Policy {
@@ -76,11 +89,13 @@ struct Policy {
     bool operator==(const Policy&) const = default;
 };
 
+// Good for one join, of the node or of the server that it names.
 struct JoinToken {
     std::string id;          // public part
     std::string secret_hash; // SHA-256 of the secret, 32 bytes
     std::string node;
     std::vector<std::string> services;
+    std::string server; // then it is for no node
     WallTime expires_at = 0;
     WallTime used_at = 0; // 0: not yet
 
@@ -110,6 +125,25 @@ struct TrustDomain {
     bool operator==(const TrustDomain&) const = default;
 };
 
+enum class Verb : std::uint8_t { created = 1, changed = 2, deleted = 3 };
+
+// One change of one row, as it is remembered: what became of it, when, by whom and from where.
+// The values are a resource's bytes, empty where there was none; secrets are never kept here.
+struct HistoryEntry {
+    std::uint64_t index = 0; // of the log entry
+    std::uint8_t kind = 0;   // of the row that changed, see row.h
+    std::string key;
+    Verb verb = Verb::changed;
+    WallTime at = 0;
+    std::string actor;          // "operator:1f2e…", "uid:0", "node:web-1"
+    std::string source;         // "10.0.0.9:53122"; empty: this server's own doing
+    std::uint64_t previous = 0; // index of the change before it; 0: none is known
+    std::string before;
+    std::string after;
+
+    bool operator==(const HistoryEntry&) const = default;
+};
+
 // `any_source` in Policy::from.
 inline constexpr std::string_view any_source = "*";
 
@@ -119,5 +153,6 @@ inline constexpr std::string_view any_source = "*";
 [[nodiscard]] std::string_view to_string(PolicyMode value);
 [[nodiscard]] std::string_view to_string(Health value);
 [[nodiscard]] std::string_view to_string(Role value);
+[[nodiscard]] std::string_view to_string(Verb value);
 
 } // namespace hawser::model

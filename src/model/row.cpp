@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <format>
 
 #include "base/bytes.h"
 #include "base/nearest.h"
@@ -23,6 +24,8 @@ constexpr std::array kind_names{
     KindName{Kind::policy, "policy", "policies"},
     KindName{Kind::join_token, "join_token", "join_tokens"},
     KindName{Kind::operator_token, "operator_token", "operator_tokens"},
+    KindName{Kind::server, "server", "servers"},
+    KindName{Kind::history, "history", "history"},
 };
 
 struct KeyOf {
@@ -33,6 +36,14 @@ struct KeyOf {
     std::string operator()(const Policy& policy) const { return policy.name; }
     std::string operator()(const JoinToken& token) const { return token.id; }
     std::string operator()(const OperatorToken& token) const { return token.id; }
+    std::string operator()(const Server& server) const { return server.name; }
+    // In the order of time, what operators wrote apart from what agents reported: each has its own
+    // share of what may be remembered.
+    std::string operator()(const HistoryEntry& entry) const {
+        const auto kind = static_cast<Kind>(entry.kind);
+        return std::format("{}/{:016x}/{}/{}", written_by_operators(kind) ? 'o' : 'r', entry.index,
+                           to_string(kind), entry.key);
+    }
 };
 
 } // namespace
@@ -65,7 +76,11 @@ Result<Kind> parse_kind(std::string_view text) {
 }
 
 bool visible_to_agents(Kind kind) {
-    return kind != Kind::join_token && kind != Kind::operator_token;
+    return kind != Kind::join_token && kind != Kind::operator_token && kind != Kind::history;
+}
+
+bool written_by_operators(Kind kind) {
+    return kind != Kind::instance && kind != Kind::node;
 }
 
 } // namespace hawser::model

@@ -22,17 +22,23 @@ enum class Kind : std::uint8_t {
     policy = 5,
     join_token = 6,
     operator_token = 7,
+    server = 8,
+    history = 9,
 };
+inline constexpr Kind last_kind = Kind::history;
 
-using Resource =
-    std::variant<TrustDomain, Service, Instance, Node, Policy, JoinToken, OperatorToken>;
+// In the order of Kind.
+using Resource = std::variant<TrustDomain, Service, Instance, Node, Policy, JoinToken,
+                              OperatorToken, Server, HistoryEntry>;
 
 [[nodiscard]] Kind kind_of(const Resource& resource);
 [[nodiscard]] std::string key_of(const Resource& resource); // unique within its kind
 [[nodiscard]] std::string_view to_string(Kind kind);        // "service": as users write it
 [[nodiscard]] Result<Kind> parse_kind(std::string_view text);
-// Rows that agents receive; tokens stay on the servers.
+// Rows that agents receive; tokens and history stay on the servers.
 [[nodiscard]] bool visible_to_agents(Kind kind);
+// What operators say how it should be, as opposed to what agents say how it is.
+[[nodiscard]] bool written_by_operators(Kind kind);
 
 // One step of the registry's history: the row (kind, key) now has this value, or is gone.
 struct Change {

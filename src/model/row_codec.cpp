@@ -31,6 +31,8 @@ Result<Resource> decode_kind(Kind kind, std::string_view bytes) {
         case Kind::policy: return decode_as<v1::Policy>(bytes);
         case Kind::join_token: return decode_as<v1::JoinToken>(bytes);
         case Kind::operator_token: return decode_as<v1::OperatorToken>(bytes);
+        case Kind::server: return decode_as<v1::Server>(bytes);
+        case Kind::history: return decode_as<v1::HistoryEntry>(bytes);
     }
     return fail(ErrorCode::invalid, "a kind this version does not know");
 }
@@ -64,7 +66,7 @@ v1::Change to_proto(const Change& change) {
 
 Result<Change> from_proto(const v1::Change& message) {
     if (message.kind() < static_cast<std::uint32_t>(Kind::trust_domain) ||
-        message.kind() > static_cast<std::uint32_t>(Kind::operator_token)) {
+        message.kind() > static_cast<std::uint32_t>(last_kind)) {
         return fail(
             ErrorCode::invalid,
             std::format("a change of kind {}, which this version does not know", message.kind()));

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "model/row.h"
 
 namespace hawser::model {
 
@@ -193,7 +194,10 @@ Result<void> check(const JoinToken& token) {
     Checker checker("join token " + quote(token.id));
     checker.require(is_token_id(token.id), "the id is not lower-case hex")
         .require(token.secret_hash.size() == secret_hash_bytes, "the hash is not 32 bytes")
-        .require(check_name(token.node, "node name"))
+        .require(token.server.empty() ? check_name(token.node, "node name")
+                                      : check_name(token.server, "server name"))
+        .require(token.server.empty() || (token.node.empty() && token.services.empty()),
+                 "it is for a server and for a node")
         .require_names(token.services, "service", limits::services_per_token)
         .require(token.expires_at > 0, "it has no expiry")
         .require(token.used_at >= 0, "the time of use is negative");
@@ -205,6 +209,36 @@ Result<void> check(const OperatorToken& token) {
     checker.require(is_token_id(token.id), "the id is not lower-case hex")
         .require(token.secret_hash.size() == secret_hash_bytes, "the hash is not 32 bytes")
         .require(token.created_at >= 0, "the time of creation is negative");
+    return std::move(checker).result();
+}
+
+Result<void> check(const Server& server) {
+    Checker checker("server " + quote(server.name));
+    checker.require(check_name(server.name, "name"))
+        .require(server.id != 0, "it has no id")
+        .require(server.addresses.size() <= limits::addresses_per_server, "more than 8 addresses")
+        .require(is_plain_text(server.version, version_length),
+                 "the version is not printable text of at most 64 bytes")
+        .require(server.level >= 1, "it knows no level of commands")
+        .require(server.joined_at >= 0, "the time of joining is negative");
+    for (const Endpoint& address : server.addresses) {
+        checker.require(address.port != 0 && !address.address.is_unspecified(),
+                        quote(address.to_string()) + " is not an address others can reach");
+    }
+    return std::move(checker).result();
+}
+
+Result<void> check(const HistoryEntry& entry) {
+    Checker checker(std::format("history entry {}", entry.index));
+    checker.require(entry.index != 0, "it is of no log entry")
+        .require(entry.previous < entry.index, "it comes before the change before it")
+        .require(entry.kind != 0 && entry.kind < static_cast<std::uint8_t>(Kind::history),
+                 "it is of no kind that has history")
+        .require(!entry.key.empty() && is_plain_text(entry.key, 3 * limits::name_length),
+                 "the key is not printable text")
+        .require(is_plain_text(entry.actor, limits::actor_length) &&
+                     is_plain_text(entry.source, limits::actor_length),
+                 "who asked is not printable text of at most 128 bytes");
     return std::move(checker).result();
 }
 

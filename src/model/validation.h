@@ -17,6 +17,8 @@ namespace hawser::model {
 [[nodiscard]] Result<void> check(const JoinToken& token);
 [[nodiscard]] Result<void> check(const OperatorToken& token);
 [[nodiscard]] Result<void> check(const TrustDomain& domain);
+[[nodiscard]] Result<void> check(const Server& server);
+[[nodiscard]] Result<void> check(const HistoryEntry& entry);
 
 // The parts of resources that configuration files hold too.
 [[nodiscard]] Result<void> check_label(std::string_view key, std::string_view value);

@@ -22,6 +22,19 @@ namespace hawser::registry {
 [[nodiscard]] Result<void> carry_out(const model::RevokeJoinToken& command, Draft& draft);
 [[nodiscard]] Result<void> carry_out(const model::JoinNode& command, Draft& draft);
 
+// The token is there, unused, in time, and for this node or server.
+struct Joiner {
+    model::Kind kind{}; // node or server
+    const std::string& name;
+};
+[[nodiscard]] Result<const model::JoinToken*> usable_token(const std::string& id, Joiner joiner,
+                                                           WallTime now, const Draft& draft);
+
+// server_commands.cpp
+[[nodiscard]] Result<void> carry_out(const model::JoinServer& command, Draft& draft);
+[[nodiscard]] Result<void> carry_out(const model::PutServer& command, Draft& draft);
+[[nodiscard]] Result<void> carry_out(const model::RemoveServer& command, Draft& draft);
+
 // node_commands.cpp
 [[nodiscard]] Result<void> carry_out(const model::SyncNode& command, Draft& draft);
 [[nodiscard]] Result<void> carry_out(const model::SetNodeAlive& command, Draft& draft);

@@ -82,9 +82,9 @@ Outcome Draft::finish(std::uint64_t index) && {
         if (before == nullptr && value == nullptr) continue;
         // Put back to what it was.
         if (before != nullptr && value != nullptr && *before->value == *value) continue;
-        outcome.verbs.push_back(before == nullptr  ? Verb::created
-                                : value == nullptr ? Verb::deleted
-                                                   : Verb::changed);
+        outcome.verbs.push_back(before == nullptr  ? model::Verb::created
+                                : value == nullptr ? model::Verb::deleted
+                                                   : model::Verb::changed);
         outcome.changes.push_back(
             {.kind = key.first, .key = key.second, .index = index, .value = std::move(value)});
     }

@@ -20,14 +20,12 @@
 
 namespace hawser::registry {
 
-enum class Verb : std::uint8_t { created, changed, deleted };
-
 // What a command did. `verbs` says of each change what it was to the row.
 struct Outcome {
     std::uint64_t index =
         0; // the registry's after it: a command that changed nothing moves nothing
     std::vector<model::Change> changes;
-    std::vector<Verb> verbs;
+    std::vector<model::Verb> verbs;
 };
 
 class Draft {
@@ -65,7 +63,7 @@ class Draft {
     const Tables& tables_;
     VipCursors cursors_;
     std::map<Key, ResourcePtr> changed_;
-    std::array<std::ptrdiff_t, 8> growth_{}; // rows more than before, by kind
+    std::array<std::ptrdiff_t, kind_places> growth_{}; // rows more than before, by kind
     std::unordered_set<IpAddress> new_vips_;
 };
 

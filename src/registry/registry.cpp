@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "registry/commands.h"
+#include "registry/levels.h"
 
 namespace hawser::registry {
 
@@ -59,15 +60,6 @@ Result<void> check_row(const model::Change& row, const Tables& tables, std::uint
     return {};
 }
 
-std::string_view to_string(Verb verb) {
-    switch (verb) {
-        case Verb::created: return "created";
-        case Verb::changed: return "changed";
-        case Verb::deleted: return "deleted";
-    }
-    return "";
-}
-
 } // namespace
 
 Result<Registry> Registry::restore(std::vector<model::Change> rows, std::string_view meta) {
@@ -106,6 +98,9 @@ Result<Draft> Registry::draft(const model::CommandEnvelope& envelope) const {
 }
 
 Result<Outcome> Registry::check(const model::CommandEnvelope& envelope) const {
+    if (Result<void> known = check_level(model::level_of(envelope.command), tables_); !known) {
+        return fail(std::move(known.error()));
+    }
     Result<Draft> made = draft(envelope);
     if (!made) return fail(std::move(made.error()));
     Outcome outcome = std::move(*made).finish(index_ + 1);
@@ -135,7 +130,7 @@ std::vector<std::string> describe(const Outcome& outcome) {
     for (std::size_t at = 0; at < outcome.changes.size(); ++at) {
         const model::Change& change = outcome.changes[at];
         lines.push_back(std::format("{}/{} {}", model::to_string(change.kind), change.key,
-                                    to_string(outcome.verbs[at])));
+                                    model::to_string(outcome.verbs[at])));
     }
     return lines;
 }

@@ -45,6 +45,25 @@ std::unexpected<Error> not_found(model::Kind kind, std::string_view name) {
                 std::format("there is no {} {}", model::to_string(kind), quote(name)));
 }
 
+Result<void> check_condition(const model::Condition& condition, const Draft& draft) {
+    const Row* row = draft.before().find(condition.kind, condition.name);
+    const std::uint64_t index = row == nullptr ? 0 : row->index;
+    if (index == condition.index) return {};
+    const std::string subject =
+        std::format("{} {}", model::to_string(condition.kind), quote(condition.name));
+    if (condition.index == 0) {
+        return fail(ErrorCode::already_exists,
+                    std::format("{} exists already, since index {}", subject, index));
+    }
+    if (index == 0) {
+        return fail(ErrorCode::aborted, std::format("{} does not exist, index {} was expected",
+                                                    subject, condition.index));
+    }
+    return fail(ErrorCode::aborted,
+                std::format("{} is at index {}, not {}: somebody changed it meanwhile", subject,
+                            index, condition.index));
+}
+
 Result<void> delete_service(const std::string& name, Draft& draft) {
     if (draft.get<model::Service>(name) == nullptr) return not_found(model::Kind::service, name);
     const auto instances = draft.before().instances_of_service(name);
@@ -78,9 +97,13 @@ Result<void> delete_node(const std::string& name, Draft& draft) {
 
 Result<void> carry_out(const model::ApplyResources& command, Draft& draft) {
     const std::size_t given = command.services.size() + command.policies.size();
-    if (given > limits::resources_per_apply) {
+    if (given > limits::resources_per_apply ||
+        command.conditions.size() > limits::resources_per_apply) {
         return fail(ErrorCode::invalid, std::format("{} resources in one apply, the most is {}",
                                                     given, limits::resources_per_apply));
+    }
+    for (const model::Condition& condition : command.conditions) {
+        if (Result<void> holds = check_condition(condition, draft); !holds) return holds;
     }
     if (Result<void> checked = check_all(command.services, "service"); !checked) return checked;
     if (Result<void> checked = check_all(command.policies, "policy"); !checked) return checked;
@@ -96,6 +119,11 @@ Result<void> carry_out(const model::ApplyResources& command, Draft& draft) {
 }
 
 Result<void> carry_out(const model::DeleteResource& command, Draft& draft) {
+    const model::Condition condition{
+        .kind = command.kind, .name = command.name, .index = command.if_index};
+    if (command.if_index != 0) {
+        if (Result<void> holds = check_condition(condition, draft); !holds) return holds;
+    }
     switch (command.kind) {
         case model::Kind::service: return delete_service(command.name, draft);
         case model::Kind::policy: return delete_policy(command.name, draft);

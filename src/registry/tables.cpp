@@ -8,7 +8,7 @@ namespace {
 
 std::size_t place(model::Kind kind) {
     const auto number = static_cast<std::size_t>(kind);
-    HAWSER_CHECK(number >= 1 && number <= 7);
+    HAWSER_CHECK(number >= 1 && number < kind_places);
     return number;
 }
 
@@ -54,6 +54,21 @@ std::vector<const model::Instance*> Tables::instances_of_service(std::string_vie
         if (instance->service == service) instances.push_back(instance);
     }
     return instances;
+}
+
+std::vector<const model::Server*> Tables::servers() const {
+    std::vector<const model::Server*> servers;
+    for (const auto& [name, row] : rows(model::Kind::server)) {
+        servers.push_back(std::get_if<model::Server>(row.value.get()));
+    }
+    return servers;
+}
+
+const model::Server* Tables::server(std::uint64_t id) const {
+    for (const model::Server* server : servers()) {
+        if (server->id == id) return server;
+    }
+    return nullptr;
 }
 
 std::vector<model::Change> Tables::all() const {

@@ -41,6 +41,13 @@ template <>
 inline constexpr model::Kind kind_for<model::JoinToken> = model::Kind::join_token;
 template <>
 inline constexpr model::Kind kind_for<model::OperatorToken> = model::Kind::operator_token;
+template <>
+inline constexpr model::Kind kind_for<model::Server> = model::Kind::server;
+template <>
+inline constexpr model::Kind kind_for<model::HistoryEntry> = model::Kind::history;
+
+// Kinds count from 1.
+inline constexpr std::size_t kind_places = static_cast<std::size_t>(model::last_kind) + 1;
 
 class Tables {
   public:
@@ -58,6 +65,9 @@ class Tables {
         std::string_view node) const;
     [[nodiscard]] std::vector<const model::Instance*> instances_of_service(
         std::string_view service) const;
+    // All members of the cluster, in the order of their names.
+    [[nodiscard]] std::vector<const model::Server*> servers() const;
+    [[nodiscard]] const model::Server* server(std::uint64_t id) const;
     [[nodiscard]] bool vip_taken(const IpAddress& address) const { return vips_.contains(address); }
     [[nodiscard]] std::size_t vips() const { return vips_.size(); }
 
@@ -69,7 +79,7 @@ class Tables {
   private:
     void release_vips(const Row& row);
 
-    std::array<Table, 8> tables_; // by kind; the first is unused
+    std::array<Table, kind_places> tables_; // by kind; the first is unused
     std::unordered_set<IpAddress> vips_;
 };
 

@@ -21,30 +21,6 @@ void forget_old_tokens(WallTime now, Draft& draft) {
     }
 }
 
-Result<void> check_usable(const model::JoinToken* token, const model::JoinNode& command) {
-    if (token == nullptr) {
-        return fail(ErrorCode::unauthenticated,
-                    std::format("join token {} is not known: never created, or revoked",
-                                quote(command.token_id)));
-    }
-    if (token->node != command.node) {
-        return fail(ErrorCode::permission_denied,
-                    std::format("join token '{}' is for node '{}', not for {}", token->id,
-                                token->node, quote(command.node)));
-    }
-    if (token->used_at != 0) {
-        return fail(ErrorCode::failed_precondition,
-                    std::format("join token '{}' was used already, at {}", token->id,
-                                format_time(token->used_at)));
-    }
-    if (command.now >= token->expires_at) {
-        return fail(ErrorCode::unauthenticated,
-                    std::format("join token '{}' expired at {}", token->id,
-                                format_time(token->expires_at)));
-    }
-    return {};
-}
-
 // A token may take services away; their instances go with them.
 void remove_disallowed_instances(const model::Node& node, Draft& draft) {
     for (const model::Instance* instance : draft.before().instances_of_node(node.name)) {
@@ -55,6 +31,36 @@ void remove_disallowed_instances(const model::Node& node, Draft& draft) {
 }
 
 } // namespace
+
+Result<const model::JoinToken*> usable_token(const std::string& id, Joiner joiner, WallTime now,
+                                             const Draft& draft) {
+    const auto* token = draft.get<model::JoinToken>(id);
+    if (token == nullptr) {
+        return fail(
+            ErrorCode::unauthenticated,
+            std::format("join token {} is not known: never created, or revoked", quote(id)));
+    }
+    const model::Kind kind = token->server.empty() ? model::Kind::node : model::Kind::server;
+    const std::string& name = token->server.empty() ? token->node : token->server;
+    if (kind != joiner.kind || name != joiner.name) {
+        const std::string_view other = kind == joiner.kind ? "" : model::to_string(joiner.kind);
+        return fail(ErrorCode::permission_denied,
+                    std::format("join token '{}' is for {} '{}', not for {}{}{}", token->id,
+                                model::to_string(kind), name, other, other.empty() ? "" : " ",
+                                quote(joiner.name)));
+    }
+    if (token->used_at != 0) {
+        return fail(ErrorCode::failed_precondition,
+                    std::format("join token '{}' was used already, at {}", token->id,
+                                format_time(token->used_at)));
+    }
+    if (now >= token->expires_at) {
+        return fail(ErrorCode::unauthenticated,
+                    std::format("join token '{}' expired at {}", token->id,
+                                format_time(token->expires_at)));
+    }
+    return token;
+}
 
 Result<void> carry_out(const model::CreateJoinToken& command, WallTime now, Draft& draft) {
     if (draft.before().trust() == nullptr) {
@@ -89,17 +95,18 @@ Result<void> carry_out(const model::RevokeJoinToken& command, Draft& draft) {
 
 // A host that joins again keeps its registration: its instances serve on while its agent restarts.
 Result<void> carry_out(const model::JoinNode& command, Draft& draft) {
-    const auto* token = draft.get<model::JoinToken>(command.token_id);
-    if (Result<void> usable = check_usable(token, command); !usable) return usable;
+    const Result<const model::JoinToken*> token =
+        usable_token(command.token_id, {model::Kind::node, command.node}, command.now, draft);
+    if (!token) return fail(token.error());
 
     model::Node node;
     if (const auto* existing = draft.get<model::Node>(command.node)) node = *existing;
     node.name = command.node;
-    node.allowed_services = token->services;
+    node.allowed_services = (*token)->services;
     node.joined_at = command.now;
     if (Result<void> checked = model::check(node); !checked) return checked;
 
-    model::JoinToken used = *token;
+    model::JoinToken used = **token;
     used.used_at = command.now;
     draft.put(std::move(used));
     remove_disallowed_instances(node, draft);

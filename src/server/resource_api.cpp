@@ -14,13 +14,16 @@ namespace {
 
 constexpr Duration longest_wait{300'000};
 
-// Tokens are not resources: even their hashes stay here.
+// Tokens are not resources: even their hashes stay here. History has a method of its own.
 Result<model::Kind> readable_kind(const std::string& text) {
     Result<model::Kind> kind = model::parse_kind(text);
     if (!kind) return kind;
     if (*kind == model::Kind::join_token || *kind == model::Kind::operator_token) {
         return fail(ErrorCode::permission_denied,
                     "tokens cannot be read as resources; use hawser token list");
+    }
+    if (*kind == model::Kind::history) {
+        return fail(ErrorCode::invalid, "history is no resource; use hawser history");
     }
     return kind;
 }

@@ -46,7 +46,7 @@ TEST_CASE("bytes of an invalid resource are refused") {
     CHECK(decode(Kind::service, "\xff\xff").error().message ==
           "reading a service: not a valid message");
     CHECK_FALSE(decode(static_cast<Kind>(0), "").has_value());
-    CHECK_FALSE(decode(static_cast<Kind>(8), "").has_value());
+    CHECK_FALSE(decode(static_cast<Kind>(10), "").has_value());
 }
 
 TEST_CASE("values of a newer version are refused, not guessed") {
@@ -101,14 +101,19 @@ bool operator_equal(const CommandEnvelope& a, const CommandEnvelope& b) {
 std::vector<Command> commands() {
     return {
         InitTrust{samples::trust_domain(), samples::operator_token()},
-        ApplyResources{{samples::service()}, {samples::policy(), samples::policy()}},
-        DeleteResource{Kind::policy, "web-reads-api"},
+        ApplyResources{{samples::service()},
+                       {samples::policy(), samples::policy()},
+                       {{Kind::policy, "web-reads-api", 7}, {Kind::service, "api", 0}}},
+        DeleteResource{Kind::policy, "web-reads-api", 7},
         CreateJoinToken{samples::join_token()},
         RevokeJoinToken{"00ff"},
         JoinNode{"00ff", "web-1", 5},
         SyncNode{"web-1", "eu/a", samples::node().tunnel, "0.1.0", {samples::instance()}},
         SetNodeAlive{"web-1", true},
         SetTrustDomain{samples::trust_domain()},
+        JoinServer{"00ff", samples::server(), 5},
+        PutServer{samples::server()},
+        RemoveServer{0xfedcba9876543210},
     };
 }
 
@@ -118,12 +123,15 @@ TEST_CASE("every command is read back as it was") {
     CHECK(commands().size() == std::variant_size_v<Command>);
     for (const Command& command : commands()) {
         CAPTURE(command.index());
-        const CommandEnvelope envelope{.command = command, .actor = "uid:0", .proposed_at = 9};
+        const CommandEnvelope envelope{
+            .command = command, .actor = "uid:0", .proposed_at = 9, .source = "10.0.0.9:1"};
         const Result<CommandEnvelope> read = decode_command(encode(envelope));
         REQUIRE(read.has_value());
         CHECK(operator_equal(*read, envelope));
         CHECK(read->actor == "uid:0");
         CHECK(read->proposed_at == 9);
+        CHECK(read->source == "10.0.0.9:1");
+        CHECK(level_of(command) <= newest_level);
     }
 }
 
@@ -131,14 +139,23 @@ TEST_CASE("commands that this version does not know are refused") {
     const CommandEnvelope envelope{.command = RevokeJoinToken{"00"}, .actor = "", .proposed_at = 0};
     v1::CommandEnvelope message;
     REQUIRE(message.ParseFromString(encode(envelope)));
-    message.set_version(2);
-    CHECK(decode_command(message.SerializeAsString()).error().code == ErrorCode::unimplemented);
+    message.set_version(newest_level + 1);
+    const Error newer = decode_command(message.SerializeAsString()).error();
+    CHECK(newer.code == ErrorCode::unimplemented);
+    CHECK(newer.message ==
+          "reading a command: it is of level 2, this version knows levels up to 1: a newer hawser "
+          "wrote it");
     message.set_version(0);
     CHECK_FALSE(decode_command(message.SerializeAsString()).has_value());
     message.set_version(1);
     message.clear_command();
     CHECK(decode_command(message.SerializeAsString()).error().message ==
-          "reading a command: a command this version does not know");
+          "reading a command: command 0 (level 1) is not one this version knows");
+    // Field 99 of the envelope: a command of the future, under a level it should not have.
+    const Error unknown = decode_command(message.SerializeAsString() + "\x9a\x06\x01x").error();
+    CHECK(unknown.code == ErrorCode::unimplemented);
+    CHECK(unknown.message ==
+          "reading a command: command 99 (level 1) is not one this version knows");
     message.mutable_delete_()->set_kind(static_cast<std::uint32_t>(Kind::operator_token));
     CHECK_FALSE(decode_command(message.SerializeAsString()).has_value());
     CHECK_FALSE(decode_command("garbage").has_value());

@@ -63,6 +63,29 @@ inline OperatorToken operator_token() {
             .created_at = 1};
 }
 
+inline Server server() {
+    return {.id = 0xfedcba9876543210,
+            .name = "s1",
+            .addresses = {Endpoint::parse("10.0.0.1:7443").value(),
+                          Endpoint::parse("[fd00::1]:7443").value()},
+            .version = "0.1.0",
+            .level = 1,
+            .joined_at = 1'767'323'045'000};
+}
+
+inline HistoryEntry history() {
+    return {.index = 12,
+            .kind = static_cast<std::uint8_t>(Kind::policy),
+            .key = "web-reads-api",
+            .verb = Verb::changed,
+            .at = 1'767'323'045'000,
+            .actor = "operator:1f2e",
+            .source = "10.0.0.9:53122",
+            .previous = 7,
+            .before = "one",
+            .after = "two"};
+}
+
 inline TrustDomain trust_domain() {
     return {.name = "hawser.local",
             .dns_domain = "mesh",
@@ -73,8 +96,8 @@ inline TrustDomain trust_domain() {
 }
 
 inline std::vector<Resource> resources() {
-    return {trust_domain(), service(),    instance(),      node(),
-            policy(),       join_token(), operator_token()};
+    return {trust_domain(), service(),        instance(), node(),   policy(),
+            join_token(),   operator_token(), server(),   history()};
 }
 
 inline Change change(Resource resource, std::uint64_t index) {

@@ -1,0 +1,134 @@
+// Members of the cluster: joining, moving, leaving; and what all of them understand.
+#include <format>
+
+#include "registry/levels.h"
+#include "registry/mesh.h"
+
+namespace hawser::registry::test {
+
+namespace {
+
+model::Server make_server(std::uint64_t id, const std::string& name, std::uint32_t level = 1) {
+    return {.id = id,
+            .name = name,
+            .addresses = {*Endpoint::parse("10.0.0.1:7443")},
+            .version = "1.0",
+            .level = level,
+            .joined_at = now};
+}
+
+model::CreateJoinToken token_for_server(const std::string& id, const std::string& server) {
+    model::JoinToken token = make_token(id, "", {});
+    token.server = server;
+    return {.token = std::move(token)};
+}
+
+} // namespace
+
+TEST_CASE("a server joins with its token, once") {
+    Mesh mesh;
+    mesh.done(token_for_server("aa", "s2"));
+    const model::JoinServer join{.token_id = "aa", .server = make_server(2, "s2"), .now = now + 5};
+    CHECK(mesh.done(join) == Lines{"join_token/aa changed", "server/s2 created"});
+    CHECK(mesh.get<model::Server>("s2") == join.server);
+    CHECK(mesh.get<model::JoinToken>("aa").used_at == now + 5);
+    CHECK(mesh.registry.tables().server(2)->name == "s2");
+    CHECK(mesh.registry.tables().server(3) == nullptr);
+    CHECK(mesh.refused(join).message.starts_with("join token 'aa' was used already"));
+}
+
+TEST_CASE("a token is good for whom it names only") {
+    Mesh mesh;
+    mesh.done(token_for_server("aa", "s2"));
+    mesh.done(model::CreateJoinToken{.token = make_token("bb", "s2")});
+    CHECK(mesh.refused(
+                  model::JoinServer{.token_id = "aa", .server = make_server(2, "s3"), .now = now})
+              .message == "join token 'aa' is for server 's2', not for 's3'");
+    CHECK(mesh.refused(
+                  model::JoinServer{.token_id = "bb", .server = make_server(2, "s2"), .now = now})
+              .message == "join token 'bb' is for node 's2', not for server 's2'");
+    CHECK(mesh.refused(model::JoinNode{.token_id = "aa", .node = "s2", .now = now}).message ==
+          "join token 'aa' is for server 's2', not for node 's2'");
+    const Error late = mesh.refused(
+        model::JoinServer{.token_id = "aa", .server = make_server(2, "s2"), .now = now + 600'000});
+    CHECK(late.code == ErrorCode::unauthenticated);
+    model::JoinToken both = make_token("cc", "web-1");
+    both.server = "s2";
+    CHECK(mesh.refused(model::CreateJoinToken{.token = both}).code == ErrorCode::invalid);
+}
+
+TEST_CASE("a member may move, be renamed and upgraded, and keeps its id and its age") {
+    Mesh mesh;
+    CHECK(mesh.done(model::PutServer{make_server(1, "s1")}) == Lines{"server/s1 created"});
+    CHECK(mesh.done(model::PutServer{make_server(1, "s1")}).empty());
+    model::Server moved = make_server(1, "s1", 2);
+    moved.addresses = {*Endpoint::parse("10.9.9.9:7443"), *Endpoint::parse("[fd00::9]:7443")};
+    moved.joined_at = now + 99;
+    CHECK(mesh.done(model::PutServer{moved}) == Lines{"server/s1 changed"});
+    CHECK(mesh.get<model::Server>("s1").addresses == moved.addresses);
+    CHECK(mesh.get<model::Server>("s1").joined_at == now);
+    CHECK(mesh.done(model::PutServer{make_server(1, "main", 2)}) ==
+          Lines{"server/main created", "server/s1 deleted"});
+    CHECK(mesh.registry.tables().servers().size() == 1);
+}
+
+TEST_CASE("two servers do not share a name, the last one stays, and there is an end to them") {
+    Mesh mesh;
+    mesh.done(model::PutServer{make_server(1, "s1")});
+    const Error taken = mesh.refused(model::PutServer{make_server(2, "s1")});
+    CHECK(taken.code == ErrorCode::already_exists);
+    CHECK(taken.message ==
+          "server 's1' is a member already, with the id 0000000000000001; to replace it, remove it "
+          "first");
+    CHECK(mesh.refused(model::RemoveServer{.id = 1}).message == "server 's1' is the last one");
+    CHECK(mesh.refused(model::RemoveServer{.id = 7}).code == ErrorCode::not_found);
+    mesh.done(model::PutServer{make_server(2, "s2")});
+    CHECK(mesh.done(model::RemoveServer{.id = 1}) == Lines{"server/s1 deleted"});
+    CHECK(mesh.done(model::PutServer{make_server(3, "s1")}) == Lines{"server/s1 created"});
+    for (std::uint64_t id = 4; mesh.registry.tables().servers().size() < limits::servers; ++id) {
+        mesh.done(model::PutServer{make_server(id, std::format("s{}", id))});
+    }
+    CHECK(mesh.refused(model::PutServer{make_server(99, "s99")}).code ==
+          ErrorCode::resource_exhausted);
+}
+
+TEST_CASE("invalid members are refused") {
+    Mesh mesh;
+    const auto refusal = [&](auto spoil) {
+        model::Server server = make_server(1, "s1");
+        spoil(server);
+        return mesh.refused(model::PutServer{server}).code;
+    };
+    CHECK(refusal([](model::Server& s) { s.id = 0; }) == ErrorCode::invalid);
+    CHECK(refusal([](model::Server& s) { s.name = "S1"; }) == ErrorCode::invalid);
+    CHECK(refusal([](model::Server& s) { s.level = 0; }) == ErrorCode::invalid);
+    CHECK(refusal([](model::Server& s) { s.addresses[0].port = 0; }) == ErrorCode::invalid);
+    CHECK(refusal([](model::Server& s) { s.version = "\x01"; }) == ErrorCode::invalid);
+    CHECK(refusal([](model::Server& s) {
+              s.addresses.assign(9, *Endpoint::parse("10.0.0.1:7443"));
+          }) == ErrorCode::invalid);
+}
+
+TEST_CASE("the oldest server decides which commands may be proposed, and that never falls") {
+    Mesh mesh;
+    const Tables& tables = mesh.registry.tables();
+    CHECK(feature_level(tables) == 1);
+    mesh.done(model::PutServer{make_server(1, "s1", 1)});
+    mesh.done(model::PutServer{make_server(2, "s2", 3)});
+    mesh.done(model::PutServer{make_server(3, "s3", 2)});
+    CHECK(feature_level(tables) == 1);
+    CHECK(check_level(1, tables).has_value());
+    CHECK(check_level(3, tables).error().message ==
+          "this needs feature level 3; upgrade first: s1 (1.0, level 1), s3 (1.0, level 2)");
+    mesh.done(model::PutServer{make_server(1, "s1", 3)});
+    CHECK(feature_level(tables) == 2);
+    CHECK(mesh.refused(model::PutServer{make_server(2, "s2", 1)}).message ==
+          "server 's2' (1.0) knows commands up to level 1, this mesh uses level 2; upgrade it "
+          "first");
+    CHECK(mesh.refused(model::PutServer{make_server(4, "s4", 1)}).code ==
+          ErrorCode::failed_precondition);
+    mesh.done(model::RemoveServer{.id = 3});
+    CHECK(feature_level(tables) == 3);
+}
+
+} // namespace hawser::registry::test
