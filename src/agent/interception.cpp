@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "host/interfaces.h"
 #include "host/routes.h"
 #include "log/log.h"
 
@@ -108,7 +109,8 @@ host::KernelIntent Interception::intent_for(const model::TrustDomain& domain) {
     intent.inbound_port = options_.inbound_port;
     intent.tunnel_port = options_.tunnel_port;
     intent.dns_port = options_.dns_port;
-    if (intent.dns_port != 0) intent.nameservers = resolv_conf_.nameservers();
+    if (intent.dns_port != 0)
+        intent.nameservers = host::capturable(resolv_conf_.nameservers(), host::is_own_address);
     intent.service_ports = options_.service_ports;
     intent.mark = options_.mark;
     intent.on_exit =

@@ -52,50 +52,62 @@ std::string take_datagram(int descriptor) {
     return message;
 }
 
+std::unexpected<Error> no_answer(const Endpoint& upstream, bool in_time) {
+    return in_time ? fail(ErrorCode::unavailable, upstream.to_string() + " does not answer")
+                   : fail(ErrorCode::deadline_exceeded,
+                          upstream.to_string() + " did not answer in time");
+}
+
 } // namespace
 
-io::Task<std::string> ask_udp(io::Executor executor, DnsForward to, std::string query) {
+io::Task<Result<std::string>> ask_udp(io::Executor executor, DnsForward to, std::string query) {
     const std::uint16_t asked_id = dns_id(as_bytes(query));
     set_dns_id(query, random_id());
     UdpSocket socket(executor);
-    if (!connect(socket, to)) co_return "";
+    if (!connect(socket, to)) co_return no_answer(to.upstream, true);
     if (::send(socket.native_handle(), query.data(), query.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-        co_return "";
+        co_return no_answer(to.upstream, true);
     const Deadline deadline(socket, to.timeout);
     while (!deadline.expired()) {
         auto [error] = co_await socket.async_wait(UdpSocket::wait_read, as_result);
-        if (error) co_return "";
+        if (error) break;
         int pending = 0;
         socklen_t length = sizeof pending;
         // An ICMP refusal ends the wait too.
         (void)::getsockopt(socket.native_handle(), SOL_SOCKET, SO_ERROR, &pending, &length);
-        if (pending != 0) co_return "";
+        if (pending != 0) break;
         std::string answer = take_datagram(socket.native_handle());
         if (!answers(as_bytes(answer), as_bytes(query))) continue;
         set_dns_id(answer, asked_id);
         co_return answer;
     }
-    co_return "";
+    co_return no_answer(to.upstream, !deadline.expired());
 }
 
-io::Task<std::string> ask_tcp(io::Executor executor, DnsForward to, std::string query) {
+io::Task<Result<std::string>> ask_tcp(io::Executor executor, DnsForward to, std::string query) {
     const std::uint16_t asked_id = dns_id(as_bytes(query));
     set_dns_id(query, random_id());
     const io::ConnectOptions options{.timeout = to.timeout, .mark = to.mark};
     auto socket = co_await io::connect_tcp(executor, to.upstream, options);
-    if (!socket) co_return "";
+    if (!socket)
+        co_return no_answer(to.upstream, socket.error().code != ErrorCode::deadline_exceeded);
     const Deadline deadline(*socket, to.timeout);
     const std::uint16_t length = htons(static_cast<std::uint16_t>(query.size()));
     const std::array<asio::const_buffer, 2> parts = {asio::buffer(&length, 2), asio::buffer(query)};
-    auto [write_error, written] = co_await asio::async_write(*socket, parts, as_result);
-    if (write_error || deadline.expired()) co_return "";
+    auto [error, written] = co_await asio::async_write(*socket, parts, as_result);
     std::uint16_t answer_length = 0;
-    auto [length_error, length_read] =
-        co_await asio::async_read(*socket, asio::buffer(&answer_length, 2), as_result);
-    if (length_error || deadline.expired()) co_return "";
-    std::string answer(ntohs(answer_length), '\0');
-    auto [read_error, read] = co_await asio::async_read(*socket, asio::buffer(answer), as_result);
-    if (read_error || !answers(as_bytes(answer), as_bytes(query))) co_return "";
+    if (!error && !deadline.expired()) {
+        auto [failed, count] =
+            co_await asio::async_read(*socket, asio::buffer(&answer_length, 2), as_result);
+        error = failed;
+    }
+    std::string answer(error ? 0 : ntohs(answer_length), '\0');
+    if (!error && !deadline.expired()) {
+        auto [failed, count] = co_await asio::async_read(*socket, asio::buffer(answer), as_result);
+        error = failed;
+    }
+    if (error || !answers(as_bytes(answer), as_bytes(query)))
+        co_return no_answer(to.upstream, !deadline.expired());
     set_dns_id(answer, asked_id);
     co_return answer;
 }

@@ -94,7 +94,21 @@ std::vector<Endpoint> DnsServer::upstreams() {
     std::vector<Endpoint> servers =
         options_.upstreams.empty() ? resolv_conf_.nameservers() : options_.upstreams;
     std::erase_if(servers, [this](const Endpoint& server) { return is_self(server); });
+    std::ranges::stable_partition(servers, [this](const Endpoint& each) { return !rests(each); });
     return servers;
+}
+
+bool DnsServer::rests(const Endpoint& upstream) const {
+    const auto now = std::chrono::steady_clock::now();
+    return std::ranges::any_of(
+        resting_, [&](const auto& each) { return each.first == upstream && now < each.second; });
+}
+
+void DnsServer::let_rest(const Endpoint& upstream) {
+    const auto now = std::chrono::steady_clock::now();
+    std::erase_if(resting_,
+                  [&](const auto& each) { return each.first == upstream || each.second <= now; });
+    resting_.emplace_back(upstream, now + options_.upstream_rest);
 }
 
 DnsDecision DnsServer::decide_now(ByteView query, bool udp) {
@@ -143,27 +157,25 @@ io::Task<std::string> DnsServer::forward(std::string query, bool tcp) {
     // A lost datagram is asked for again, also with a single upstream.
     const std::size_t tries = std::max<std::size_t>(2, servers.size());
     const auto each = options_.forward_timeout / static_cast<int>(tries);
-    const std::size_t first = preferred_;
     std::vector<bool> refused(servers.size());
     std::string refusal;
     for (std::size_t attempt = 0; attempt < tries; ++attempt) {
-        const std::size_t position = (first + attempt) % servers.size();
+        const std::size_t position = attempt % servers.size();
         if (refused[position]) continue;
         DnsForward to{.upstream = servers[position], .mark = options_.mark, .timeout = each};
-        std::string answer;
-        if (tcp)
-            answer = co_await ask_tcp(executor_, to, query);
-        else
-            answer = co_await ask_udp(executor_, to, query);
-        if (answer.empty()) continue;
-        if (is_refusal(dns_rcode(as_bytes(answer)))) {
-            refused[position] = true;
-            refusal = std::move(answer);
+        auto answer =
+            tcp ? co_await ask_tcp(executor_, to, query) : co_await ask_udp(executor_, to, query);
+        if (!answer) {
+            if (answer.error().code == ErrorCode::deadline_exceeded) let_rest(to.upstream);
             continue;
         }
-        preferred_ = position;
+        if (is_refusal(dns_rcode(as_bytes(*answer)))) {
+            refused[position] = true;
+            refusal = std::move(*answer);
+            continue;
+        }
         count(DnsResult::forwarded);
-        co_return answer;
+        co_return std::move(*answer);
     }
     count(DnsResult::failed);
     co_return refusal.empty() ? failure : refusal;

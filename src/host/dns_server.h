@@ -3,7 +3,9 @@
 //
 // Forwarding changes nothing of a message but its id, on the way and back: what an upstream
 // truncated stays truncated, and the asker comes back over TCP, which is forwarded over TCP. Each
-// forwarded query has a socket of its own (dns_forward.h). Control loop only.
+// forwarded query has a socket of its own (dns_forward.h). The upstreams are asked in their order,
+// as a resolver does: the first may know names that the others don't. Only one that was silent goes
+// behind the others, for a while. Control loop only.
 #pragma once
 
 #include <array>
@@ -11,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ip.h"
@@ -33,6 +36,7 @@ struct DnsServerOptions {
     std::string resolv_conf = "/etc/resolv.conf";
     std::uint32_t mark = 0; // SO_MARK of forwarding sockets
     std::chrono::milliseconds forward_timeout = limits::dns_forward_timeout; // all tries together
+    std::chrono::milliseconds upstream_rest{10'000};                         // of a silent one
 };
 
 class DnsServer {
@@ -51,7 +55,7 @@ class DnsServer {
     [[nodiscard]] const std::vector<Endpoint>& endpoints() const { return endpoints_; }
     // Queries by DnsResult.
     [[nodiscard]] const Counts& counts() const { return counts_; }
-    // Those in use now, without any that is this responder itself.
+    // Those in use now, in the order to ask, without any that is this responder itself.
     [[nodiscard]] std::vector<Endpoint> upstreams();
 
   private:
@@ -67,6 +71,8 @@ class DnsServer {
     void handle_datagram(const ListenerPtr& listener, const UdpPeer& peer, ByteView query);
     [[nodiscard]] DnsDecision decide_now(ByteView query, bool udp);
     [[nodiscard]] bool is_self(const Endpoint& upstream) const;
+    [[nodiscard]] bool rests(const Endpoint& upstream) const;
+    void let_rest(const Endpoint& upstream);
     void count(DnsResult result) { ++counts_[static_cast<std::size_t>(result)]; }
 
     io::Executor executor_;
@@ -77,7 +83,7 @@ class DnsServer {
     Counts counts_{};
     std::size_t in_flight_ = 0;
     std::size_t connections_ = 0;
-    std::size_t preferred_ = 0; // position of the upstream that answered last
+    std::vector<std::pair<Endpoint, std::chrono::steady_clock::time_point>> resting_; // until
     io::TaskGroup tasks_;
 };
 

@@ -37,6 +37,15 @@ std::vector<Endpoint> parse_resolv_conf(std::string_view text) {
     return servers;
 }
 
+std::vector<Endpoint> capturable(std::vector<Endpoint> nameservers,
+                                 const std::function<bool(const IpAddress&)>& is_own) {
+    const auto is_remote = [&](const Endpoint& server) {
+        return !server.address.is_loopback() && !is_own(server.address);
+    };
+    if (!std::ranges::all_of(nameservers, is_remote)) std::erase_if(nameservers, is_remote);
+    return nameservers;
+}
+
 const std::vector<Endpoint>& ResolvConf::nameservers() {
     struct stat info{};
     Stamp now;

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,12 @@ namespace hawser::host {
 // "nameserver" lines in order, port 53; what is no address (scoped ones too) is left out. At most
 // eight.
 [[nodiscard]] std::vector<Endpoint> parse_resolv_conf(std::string_view text);
+
+// Those whose port-53 traffic the kernel may lead to an agent. Where one of them is this host
+// itself (`is_own`, or loopback), a resolver of its own runs here and asks the others: taking its
+// questions, too, would lead them in a circle.
+[[nodiscard]] std::vector<Endpoint> capturable(std::vector<Endpoint> nameservers,
+                                               const std::function<bool(const IpAddress&)>& is_own);
 
 class ResolvConf {
   public:

@@ -1,9 +1,12 @@
 """Names: what an unmodified resolver sees on a host with an agent."""
 
+import contextlib
 import ipaddress
+import os
 import socket
 
 from harness.checks import check, check_contains, check_equal
+from harness.hosts import GATEWAY4
 from harness.mesh import service
 from harness.programs import WEB_UID
 
@@ -58,6 +61,33 @@ def test_other_names_are_asked_outside(mesh):
     web, _ = start_host(mesh)
     check_equal(short(web, "outside.test", "A"), ["192.0.2.7"], "a name outside of the mesh")
     check_contains(dig(web, "nobody.test"), "status: NXDOMAIN", "NXDOMAIN from outside")
+
+
+def test_a_resolver_of_the_hosts_own_is_asked_and_reaches_its_upstreams(mesh):
+    """As with systemd-resolved or dnsmasq beside a nameserver of the network."""
+    mesh.start_server()
+    agent = mesh.add_agent("web", [service("web", user=WEB_UID), service("api", port=8080)])
+    agent.host.file("resolv.conf", f"nameserver 127.0.0.1\nnameserver {GATEWAY4}\n")
+    ready = os.pipe()
+
+    def resolve():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 53))
+            os.write(ready[1], b"!")
+            while True:
+                query, peer = server.recvfrom(4096)
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                    asking.settimeout(1)
+                    asking.sendto(query, (GATEWAY4, 53))
+                    with contextlib.suppress(TimeoutError):
+                        server.sendto(asking.recv(4096), peer)
+
+    agent.host.background(resolve)
+    os.read(ready[0], 1)
+    agent.enrol()
+    agent.start()
+    check_equal(short(agent.host, "outside.test", "A"), ["192.0.2.7"], "outside of the mesh")
+    check_equal(len(short(agent.host, "api.mesh", "A")), 1, "in the mesh")
 
 
 def test_the_responder_answers_over_udp_and_tcp_at_its_own_port(mesh):

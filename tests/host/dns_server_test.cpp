@@ -247,10 +247,50 @@ TEST_CASE("a silent, a closed and a failing upstream are passed over, and then a
         Responder responder({.upstreams = {closed, silent.at(), failing.at(), good.at()},
                              .forward_timeout = std::chrono::milliseconds(800)});
         CHECK(ask(responder.at(), "example.com", tcp).has("n example.com A 192.0.2.7"));
-        const int before = failing.udp_queries() + failing.tcp_queries();
-        CHECK(ask(responder.at(), "example.com", tcp).has("n example.com A 192.0.2.7"));
-        CHECK(failing.udp_queries() + failing.tcp_queries() == before); // the good one is first now
     }
+}
+
+TEST_CASE("the first upstream is asked first again after it failed once") {
+    std::atomic<bool> fails = true;
+    Upstream first([&](const std::string& asked, bool) {
+        return std::vector<std::string>{upstream_answer(asked, fails ? 2 : 0, outside)};
+    });
+    Upstream second(answer_all);
+    Responder responder({.upstreams = {first.at(), second.at()}});
+    CHECK(ask(responder.at(), "example.com").rcode == 0);
+    CHECK(second.udp_queries() == 1);
+    fails = false;
+    CHECK(ask(responder.at(), "example.com").rcode == 0);
+    CHECK(first.udp_queries() == 2);
+    CHECK(second.udp_queries() == 1);
+}
+
+TEST_CASE("an upstream that was silent rests for a while, unless no other answers") {
+    std::atomic<bool> silent = true;
+    const auto reply = [&](const std::string& asked, bool) {
+        return silent ? std::vector<std::string>{} : answer_all(asked, false);
+    };
+    Upstream first(reply), second(answer_all);
+    Responder patient({.upstreams = {first.at(), second.at()},
+                       .forward_timeout = std::chrono::milliseconds(200)});
+    for (int i = 0; i < 3; ++i) CHECK(ask(patient.at(), "example.com").rcode == 0);
+    CHECK(first.udp_queries() == 1);
+
+    Upstream dead([](const std::string&, bool) { return std::vector<std::string>{}; });
+    Responder lonely(
+        {.upstreams = {first.at(), dead.at()}, .forward_timeout = std::chrono::milliseconds(200)});
+    CHECK(ask(lonely.at(), "example.com").rcode == 2); // both rest now
+    silent = false;
+    CHECK(ask(lonely.at(), "example.com").rcode == 0);
+
+    silent = true;
+    Responder hasty({.upstreams = {first.at(), second.at()},
+                     .forward_timeout = std::chrono::milliseconds(200),
+                     .upstream_rest = std::chrono::milliseconds(0)});
+    CHECK(ask(hasty.at(), "example.com").rcode == 0);
+    const int before = first.udp_queries();
+    CHECK(ask(hasty.at(), "example.com").rcode == 0);
+    CHECK(first.udp_queries() == before + 1); // its rest is over
 }
 
 TEST_CASE("a lost datagram is asked for again") {

@@ -40,6 +40,20 @@ TEST_CASE("at most eight are kept") {
     CHECK(parsed(text).size() == 8);
 }
 
+TEST_CASE("next to a resolver of the host's own no other is captured") {
+    const auto parse = [](const char* text) { return Endpoint::parse(text).value(); };
+    const Endpoint stub = parse("127.0.0.53:53"), six = parse("[::1]:53"),
+                   own = parse("10.0.0.5:53"), remote = parse("10.0.0.2:53"),
+                   other = parse("[fd00::53]:53");
+    const auto is_own = [&](const IpAddress& address) { return address == own.address; };
+    using All = std::vector<Endpoint>;
+    CHECK(capturable({remote, other}, is_own) == All{remote, other});
+    CHECK(capturable({stub}, is_own) == All{stub});
+    CHECK(capturable({remote, stub, six}, is_own) == All{stub, six});
+    CHECK(capturable({own, remote}, is_own) == All{own});
+    CHECK(capturable({}, is_own).empty());
+}
+
 TEST_CASE("the file is read again when it is replaced, and may be missing") {
     const std::string path = "/tmp/hawser-resolv-" + std::to_string(::getpid());
     ResolvConf conf(path);
