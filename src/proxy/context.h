@@ -4,12 +4,11 @@
 
 #include <cstdint>
 #include <list>
-#include <string>
-#include <unordered_map>
 
 #include "base/random.h"
 #include "host/socket_owner.h"
 #include "io/task_group.h"
+#include "proxy/load.h"
 #include "proxy/relay.h"
 #include "proxy/tunnel_pool.h"
 #include "proxy/view.h"
@@ -18,14 +17,6 @@
 #include "telemetry/metrics.h"
 
 namespace hawser::proxy {
-
-// What this worker has seen of one service beyond the registry.
-struct ServiceLoad {
-    std::uint32_t open_connections = 0;
-    std::uint32_t turn = 0; // round_robin
-    std::unordered_map<std::string, std::uint32_t>
-        by_instance; // open connections, by Instance::key()
-};
 
 // A relay in progress, for the idle check and for counting bytes while it lives.
 struct LiveRelay {
@@ -47,6 +38,7 @@ struct Context {
           access_log(log),
           random(seed),
           socket_owner(std::move(owners)),
+          loads(worker_options.service_counts),
           tasks(loop),
           pool(loop, tasks, worker_metrics) {}
 
@@ -56,10 +48,10 @@ struct Context {
     telemetry::AccessLog& access_log;
     Random random;
     host::SocketOwnerLookup socket_owner;
+    ServiceLoads loads;
     io::TaskGroup tasks; // everything but the listeners
     TunnelPool pool;
     ViewPtr view; // take a copy before a wait
-    std::unordered_map<std::string, ServiceLoad> loads;
     std::list<LiveRelay> relays;
     std::list<http::H2Connection*> inbound_tunnels;
     std::uint32_t connections = 0; // in both directions

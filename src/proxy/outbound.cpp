@@ -1,7 +1,9 @@
 #include "proxy/outbound.h"
 
+#include <algorithm>
 #include <format>
 #include <utility>
+#include <vector>
 
 #include "host/original_source.h"
 #include "io/clock.h"
@@ -17,7 +19,9 @@ namespace {
 using traffic::Flag;
 
 // Distinct instances tried for one connection before giving up.
-constexpr int max_attempts = 3;
+constexpr std::size_t max_attempts = 3;
+
+using Deadline = std::chrono::steady_clock::time_point;
 
 // What is known of a connection before it goes anywhere.
 struct Call {
@@ -42,29 +46,6 @@ struct Attempt {
     std::optional<Link> link;
     Flag flag = Flag::upstream_connect_failure;
     std::string detail;
-};
-
-// Counts an open connection of a service and of one instance for as long as it lives.
-class LoadShare {
-  public:
-    LoadShare(Context& context, std::string service, std::string instance)
-        : context_(context), service_(std::move(service)), instance_(std::move(instance)) {
-        ServiceLoad& load = context_.loads[service_];
-        ++load.open_connections;
-        ++load.by_instance[instance_];
-    }
-    ~LoadShare() {
-        ServiceLoad& load = context_.loads[service_];
-        --load.open_connections;
-        const auto instance = load.by_instance.find(instance_);
-        if (--instance->second == 0) load.by_instance.erase(instance);
-    }
-    LoadShare(const LoadShare&) = delete;
-    LoadShare& operator=(const LoadShare&) = delete;
-
-  private:
-    Context& context_;
-    std::string service_, instance_;
 };
 
 Call identify(const Context& context, std::string service, std::string_view source,
@@ -138,11 +119,11 @@ Call identify_upstream(Context& context, const io::Socket& socket, const Upstrea
 // Opens a stream to one instance and waits for its agent to say that the application took it.
 io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, std::string source,
                                tls::CredentialsPtr credentials, std::string trust_domain,
-                               std::chrono::milliseconds timeout) {
+                               Deadline deadline) {
     Attempt attempt;
     TunnelKey key{.source = std::move(source), .node = endpoint.node, .endpoint = endpoint.tunnel};
     auto tunnel = co_await context.pool.acquire(std::move(key), std::move(credentials),
-                                                std::move(trust_domain), timeout);
+                                                std::move(trust_domain), deadline);
     if (!tunnel) {
         attempt.detail = std::move(tunnel.error().message);
         co_return attempt;
@@ -157,7 +138,7 @@ io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, s
     }
     relay->attach(connection, *stream);
     context.metrics.counter(telemetry::Metric::tunnel_streams, {"client"}).add();
-    auto answer = co_await relay->answer(timeout + answer_margin);
+    auto answer = co_await relay->answer(deadline);
     const ConnectAnswer verdict = parse_connect_answer(answer, relay->close_code());
     attempt.flag = verdict.flag;
     attempt.detail = verdict.detail;
@@ -165,18 +146,44 @@ io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, s
     co_return attempt;
 }
 
-std::vector<traffic::EndpointLoad> loads_of(const ServiceLoad& load,
-                                            const model::ServiceView& service) {
-    std::vector<traffic::EndpointLoad> loads(service.endpoints.size());
-    for (std::size_t i = 0; i < loads.size(); ++i) {
-        const auto known = load.by_instance.find(service.endpoints[i].instance.key());
-        if (known != load.by_instance.end()) loads[i].open_connections = known->second;
+// One instance after the other. All attempts together have the service's connect timeout; each gets
+// its part of what is left, so that one that hangs leaves time for the next. `view` keeps the
+// service.
+io::Task<Attempt> try_endpoints(Context& context, ConnectionRecord& record, ViewPtr view,
+                                const model::ServiceView& service, tls::CredentialsPtr credentials,
+                                LoadShare& share) {
+    Attempt attempt{.link = {}, .flag = Flag::no_healthy_upstream, .detail = {}};
+    const Deadline deadline =
+        std::chrono::steady_clock::now() + service.service.connect_timeout + answer_margin;
+    const std::size_t most = std::min(max_attempts, service.usable.size());
+    std::vector<std::uint32_t> tried;
+    while (tried.size() < most) {
+        auto loads = loads_of(share.service(), service);
+        for (const std::uint32_t failed : tried) loads[failed].avoid = true;
+        const auto choice =
+            traffic::choose_endpoint(service, loads, context.random, share.service().turn);
+        if (!choice.found) break;
+        const model::EndpointView& endpoint = service.endpoints[choice.endpoint];
+        share.choose(endpoint.instance.key());
+        record.facts.instance = endpoint.instance.key();
+        record.facts.destination_node = endpoint.node;
+        record.facts.destination_principal =
+            node_identity(view->trust_domain, endpoint.node).to_uri();
+        record.facts.upstream = endpoint.tunnel;
+        const auto now = std::chrono::steady_clock::now();
+        attempt = co_await try_endpoint(context, endpoint, record.facts.source_workload,
+                                        credentials, view->trust_domain,
+                                        now + (deadline - now) / (most - tried.size()));
+        if (attempt.link || attempt.flag == Flag::policy_denied) break;
+        tried.push_back(choice.endpoint);
     }
-    return loads;
+    co_return attempt;
 }
 
-// Finds an instance that takes the connection. The record learns which one, or why none.
-io::Task<Attempt> find_link(Context& context, ConnectionRecord& record) {
+// Finds an instance that takes the connection, which counts in `share` from here on. The record
+// learns which one, or why none.
+io::Task<Attempt> find_link(Context& context, ConnectionRecord& record,
+                            std::optional<LoadShare>& share) {
     // Held over the waits below, which are bounded; not over the relay's life.
     const ViewPtr view = context.view;
     const model::ServiceView* service = view->mesh->service(record.facts.destination_service);
@@ -191,31 +198,14 @@ io::Task<Attempt> find_link(Context& context, ConnectionRecord& record) {
             "no certificate was issued yet for service " + record.facts.source_workload;
         co_return attempt;
     }
-    ServiceLoad& load = context.loads[record.facts.destination_service];
-    if (load.open_connections >= context.share(service->service.max_connections)) {
+    share.emplace(context.loads, record.facts.destination_service);
+    if (share->number() > service->service.max_connections) {
         attempt.flag = Flag::overload;
         attempt.detail = "limits.connections of " + record.facts.destination_service;
         co_return attempt;
     }
-    auto loads = loads_of(load, *service);
-    attempt.flag = Flag::no_healthy_upstream;
-    for (int tried = 0; tried < max_attempts; ++tried) {
-        const auto choice = traffic::choose_endpoint(*service, loads, context.random, load.turn);
-        if (!choice.found) break;
-        const model::EndpointView& endpoint = service->endpoints[choice.endpoint];
-        record.facts.instance = endpoint.instance.key();
-        record.facts.destination_node = endpoint.node;
-        record.facts.destination_principal =
-            node_identity(view->trust_domain, endpoint.node).to_uri();
-        record.facts.upstream = endpoint.tunnel;
-        attempt = co_await try_endpoint(context, endpoint, record.facts.source_workload,
-                                        credentials->second, view->trust_domain,
-                                        service->service.connect_timeout);
-        if (attempt.link || attempt.flag == Flag::policy_denied) break;
-        loads[choice.endpoint].avoid = true;
-    }
     record.idle_timeout = service->service.idle_timeout;
-    co_return attempt;
+    co_return co_await try_endpoints(context, record, view, *service, credentials->second, *share);
 }
 
 void refuse(Context& context, io::Socket& socket, ConnectionRecord& record, Flag flag,
@@ -232,7 +222,8 @@ io::Task<void> serve(Context& context, io::Socket socket, Call call) {
         refuse(context, socket, record, call.refused, std::move(call.detail));
         co_return;
     }
-    Attempt attempt = co_await find_link(context, record);
+    std::optional<LoadShare> share;
+    Attempt attempt = co_await find_link(context, record, share);
     if (!attempt.link) {
         refuse(context, socket, record, attempt.flag, std::move(attempt.detail));
         co_return;
@@ -240,7 +231,6 @@ io::Task<void> serve(Context& context, io::Socket socket, Call call) {
     // The tunnel is declared first, so that it goes last: the relay's stream is part of it.
     const std::shared_ptr<Tunnel> tunnel = std::move(attempt.link->tunnel);
     const std::unique_ptr<Relay> relay = std::move(attempt.link->relay);
-    const LoadShare share(context, record.facts.destination_service, record.facts.instance);
     relay->attach(std::move(socket));
     co_await relay_and_record(context, *relay, record);
 }

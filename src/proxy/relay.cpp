@@ -67,8 +67,8 @@ bool Relay::finished() const {
     return local_ended_ && shut_down_;
 }
 
-io::Task<std::optional<http::Headers>> Relay::answer(std::chrono::milliseconds timeout) {
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+io::Task<std::optional<http::Headers>> Relay::answer(
+    std::chrono::steady_clock::time_point deadline) {
     while (!answer_ && !stream_closed_) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(
             deadline - std::chrono::steady_clock::now());

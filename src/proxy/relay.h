@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -47,7 +48,8 @@ class Relay final : public http::StreamHandler {
     void attach(io::Socket socket);
 
     // Outbound: waits for the other agent's answer to CONNECT. Empty: the stream ended before.
-    [[nodiscard]] io::Task<std::optional<http::Headers>> answer(std::chrono::milliseconds timeout);
+    [[nodiscard]] io::Task<std::optional<http::Headers>> answer(
+        std::chrono::steady_clock::time_point deadline);
     // Relays until both directions are done. Then the socket is closed (or reset).
     [[nodiscard]] io::Task<RelayEnd> run();
     // Until the stream is closed, for at most `timeout`.

@@ -9,12 +9,26 @@
 namespace hawser::proxy {
 namespace {
 
+using Time = std::chrono::steady_clock::time_point;
+
 // A session is replaced once less than this is left of either certificate, or a tenth of what was
 // left when it began, whichever is shorter: streams on it may go on, new ones use another.
 constexpr WallTime retire_margin_ms = 5 * 60 * 1000;
 
 WallTime retire_time(WallTime now, WallTime not_after) {
     return not_after - std::min(retire_margin_ms, std::max<WallTime>(0, not_after - now) / 10);
+}
+
+// A session is of use to others than the connection that needed it first: dialling goes on when
+// that one has given up.
+Time dial_deadline(Time first_waiter) {
+    return std::max(first_waiter, std::chrono::steady_clock::now() + limits::connect_timeout);
+}
+
+std::chrono::milliseconds time_left(Time deadline) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    return std::max(left, std::chrono::milliseconds{0});
 }
 
 // A waiter in a group's list for as long as it waits, also when its task is cancelled.
@@ -50,25 +64,23 @@ std::shared_ptr<Tunnel> TunnelPool::ready(const Group& group) {
 io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::acquire(TunnelKey key,
                                                               tls::CredentialsPtr credentials,
                                                               std::string trust_domain,
-                                                              std::chrono::milliseconds timeout) {
+                                                              Time deadline) {
     // A group is never erased while somebody waits in it (see tick()).
     Group& group = groups_[key];
     if (auto tunnel = ready(group)) co_return tunnel;
     io::Signal dialled(executor_);
     const Waiting waiting(group.waiting, dialled);
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
     while (true) {
         const std::uint64_t dials_before = group.dials_ended;
         if (!group.dialling) {
             group.dialling = true;
-            if (!tasks_.spawn(dial(key, credentials, trust_domain, timeout))) {
+            if (!tasks_.spawn(dial(key, credentials, trust_domain, dial_deadline(deadline)))) {
                 group.dialling = false;
                 co_return fail(ErrorCode::cancelled, "the agent is stopping");
             }
         }
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-            deadline - std::chrono::steady_clock::now());
-        if (left.count() <= 0 || !co_await dialled.wait_for(left))
+        const auto left = time_left(deadline);
+        if (left.count() == 0 || !co_await dialled.wait_for(left))
             co_return fail(ErrorCode::deadline_exceeded,
                            "waiting for a tunnel to " + key.node + ": timed out");
         if (auto tunnel = ready(group)) co_return tunnel;
@@ -78,8 +90,8 @@ io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::acquire(TunnelKey key,
 }
 
 io::Task<void> TunnelPool::dial(TunnelKey key, tls::CredentialsPtr credentials,
-                                std::string trust_domain, std::chrono::milliseconds timeout) {
-    auto opened = co_await open(key, std::move(credentials), std::move(trust_domain), timeout);
+                                std::string trust_domain, Time deadline) {
+    auto opened = co_await open(key, std::move(credentials), std::move(trust_domain), deadline);
     Group& group = groups_[key];
     group.dialling = false;
     ++group.dials_ended;
@@ -99,9 +111,10 @@ io::Task<void> TunnelPool::dial(TunnelKey key, tls::CredentialsPtr credentials,
 io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
                                                            tls::CredentialsPtr credentials,
                                                            std::string trust_domain,
-                                                           std::chrono::milliseconds timeout) {
+                                                           Time deadline) {
     const auto began = std::chrono::steady_clock::now();
-    auto socket = co_await io::connect_tcp(executor_, key.endpoint, {.timeout = timeout});
+    auto socket =
+        co_await io::connect_tcp(executor_, key.endpoint, {.timeout = time_left(deadline)});
     if (!socket) co_return fail(std::move(socket.error()), "dialling " + key.endpoint.to_string());
     const WallTime own_end = tls::expires_at(*credentials);
     auto session = tls::Session::create(std::move(credentials), tls::Role::client,
@@ -114,7 +127,7 @@ io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
         std::move(*socket), std::move(*session),
         http::H2Options{.session_window = tunnel_session_window,
                         .ping_interval = limits::tunnel_ping_interval,
-                        .handshake_timeout = timeout},
+                        .handshake_timeout = time_left(deadline)},
         nullptr);
     auto done = co_await tunnel->connection->handshake();
     if (!done)

@@ -45,10 +45,11 @@ class TunnelPool {
     TunnelPool(io::Executor executor, io::TaskGroup& tasks, telemetry::WorkerMetrics& metrics);
     ~TunnelPool();
 
-    // A session with room for one more stream. Fails when dialling did, with the step that did.
+    // A session with room for one more stream, waited for until `deadline`. Fails when dialling
+    // did, with the step that did.
     [[nodiscard]] io::Task<Result<std::shared_ptr<Tunnel>>> acquire(
         TunnelKey key, tls::CredentialsPtr credentials, std::string trust_domain,
-        std::chrono::milliseconds timeout);
+        std::chrono::steady_clock::time_point deadline);
     // Once a second or so: closes idle sessions, and retires those whose certificate nears its end.
     void tick();
     void goaway_all();
@@ -64,11 +65,11 @@ class TunnelPool {
         bool dialling = false;
     };
     [[nodiscard]] io::Task<void> dial(TunnelKey key, tls::CredentialsPtr credentials,
-                                      std::string trust_domain, std::chrono::milliseconds timeout);
-    [[nodiscard]] io::Task<Result<std::shared_ptr<Tunnel>>> open(TunnelKey key,
-                                                                 tls::CredentialsPtr credentials,
-                                                                 std::string trust_domain,
-                                                                 std::chrono::milliseconds timeout);
+                                      std::string trust_domain,
+                                      std::chrono::steady_clock::time_point deadline);
+    [[nodiscard]] io::Task<Result<std::shared_ptr<Tunnel>>> open(
+        TunnelKey key, tls::CredentialsPtr credentials, std::string trust_domain,
+        std::chrono::steady_clock::time_point deadline);
     [[nodiscard]] io::Task<void> run(TunnelKey key, std::shared_ptr<Tunnel> tunnel);
     [[nodiscard]] static std::shared_ptr<Tunnel> ready(const Group& group);
 

@@ -115,6 +115,7 @@ io::Task<void> Worker::Impl::tick() {
     while (co_await io::sleep(tick_interval)) {
         account_live_relays(*context, tick_interval);
         context->pool.tick();
+        context->loads.forget_gone(*context->view->mesh);
         metrics.gauge(telemetry::Metric::connections_open).set(context->connections);
         std::size_t inbound_streams = 0;
         for (const http::H2Connection* tunnel : context->inbound_tunnels)
@@ -166,6 +167,7 @@ Result<void> Worker::listen() {
     auto owners = host::SocketOwnerLookup::open();
     if (!owners) return fail(std::move(owners.error()));
     WorkerOptions& options = impl_->options;
+    if (options.service_counts == nullptr) options.service_counts = std::make_shared<HostCounts>();
     impl_->context =
         std::make_unique<Context>(impl_->loop.executor(), options, impl_->metrics,
                                   impl_->access_log, std::move(*owners), random_seed());

@@ -13,6 +13,7 @@
 #include "base/ip.h"
 #include "base/result.h"
 #include "io/loop.h"
+#include "proxy/load.h"
 #include "proxy/view.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
@@ -34,6 +35,8 @@ struct WorkerOptions {
     std::optional<Endpoint> inbound;  // redirected plaintext from the network: refused
     std::vector<Upstream> upstreams;
     bool reuse_port = true; // false with one worker in tests
+    // Made by the first worker's listen(), for all of them.
+    std::shared_ptr<HostCounts> service_counts;
 };
 
 // For `status`: read on the worker's loop.
@@ -52,8 +55,8 @@ class Worker {
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
-    // Binds the listeners; before start(). `bound` endpoints replace port 0 in the options, for
-    // the next worker and for the registration.
+    // Binds the listeners; before start(). `bound` endpoints replace port 0 in the options, which
+    // are then those for the next worker, and tell the registration.
     [[nodiscard]] Result<void> listen();
     [[nodiscard]] const WorkerOptions& options() const;
 

@@ -34,16 +34,17 @@ struct Authority {
                                          .not_before = now() - hour,
                                          .not_after = now() + 24 * hour}));
 
-    [[nodiscard]] tls::CredentialsOptions options(const std::string& service) const {
+    // Of somebody without a name: without a certificate.
+    [[nodiscard]] tls::CredentialsOptions options(const model::Identity& identity) const {
         tls::CredentialsOptions options;
         options.trust_domain = "hawser.local";
         options.trust.roots = {root};
         options.alpn = {"h2"};
-        if (service.empty()) return options;
+        if (identity.name.empty()) return options;
         const std::string own_key = value_of(tls::generate_key_pem());
         const std::string leaf = value_of(
-            tls::issue_certificate({.common_name = service,
-                                    .identity = identity_of(service),
+            tls::issue_certificate({.common_name = identity.name,
+                                    .identity = identity,
                                     .public_key_der = value_of(tls::public_key_of(own_key)),
                                     .issuer_key_pem = key,
                                     .issuer_der = root,
@@ -74,21 +75,26 @@ model::Identity identity_of(const std::string& service) {
 tls::CredentialsPtr credentials_of(const std::string& service) {
     static std::map<std::string, tls::CredentialsPtr> made;
     auto& credentials = made[service];
-    if (credentials == nullptr) credentials = make(mesh().options(service));
+    if (credentials == nullptr) credentials = make(mesh().options(identity_of(service)));
     return credentials;
+}
+
+tls::CredentialsPtr credentials_of_node(const std::string& node) {
+    return make(mesh().options(
+        {.trust_domain = "hawser.local", .kind = model::IdentityKind::node, .name = node}));
 }
 
 tls::CredentialsPtr credentials_of_another_mesh(const std::string& service) {
     static const Authority other;
-    return make(other.options(service));
+    return make(other.options(identity_of(service)));
 }
 
 tls::CredentialsPtr anonymous_credentials() {
-    return make(mesh().options(""));
+    return make(mesh().options({}));
 }
 
 tls::CredentialsPtr credentials_for_anyone(const std::string& service) {
-    auto options = mesh().options(service);
+    auto options = mesh().options(identity_of(service));
     options.client_auth = tls::ClientAuth::optional;
     return make(std::move(options));
 }

@@ -22,6 +22,7 @@ using http::StreamId;
 // A mesh's certificate authority and the credentials it gave out, made once.
 [[nodiscard]] tls::CredentialsPtr credentials_of(const std::string& service);
 [[nodiscard]] model::Identity identity_of(const std::string& service);
+[[nodiscard]] tls::CredentialsPtr credentials_of_node(const std::string& node);
 [[nodiscard]] tls::CredentialsPtr credentials_of_another_mesh(const std::string& service);
 // Trusts the mesh, has no certificate.
 [[nodiscard]] tls::CredentialsPtr anonymous_credentials();

@@ -125,7 +125,7 @@ class Road final : public http::ConnectionHandler {
         co_await requested_.wait();
         server->respond(stream_b, connect_accepted());
         relay_b->attach(std::move(socket_b_));
-        const auto answer = co_await relay_a->answer(patience);
+        const auto answer = co_await relay_a->answer(std::chrono::steady_clock::now() + patience);
         REQUIRE(parse_connect_answer(answer).accepted);
         relay_a->attach(std::move(socket_a_));
     }
