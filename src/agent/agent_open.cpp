@@ -73,7 +73,7 @@ Agent::Agent(config::AgentConfig config, io::Loop& control, AgentOptions options
       options_(std::move(options)),
       state_(std::move(state)),
       enrolment_(std::move(enrolment)),
-      servers_(enrolment_.servers),
+      servers_(enrolment_.servers, enrolment_.node),
       random_(random_seed()),
       started_at_(io::wall_now()),
       transparent_(config_.intercept_mode == config::InterceptMode::transparent),

@@ -21,6 +21,9 @@ constexpr std::chrono::milliseconds refusal_pause{5'000};
 // Less than limits::connect_timeout: with one of three servers silent, the next must be reached
 // before this host's instances are taken for dead.
 constexpr std::chrono::milliseconds connect_timeout{2'000};
+// A server says something every 2 s. One whose host vanished must be given up in time for another
+// to be reached before this host is taken for dead.
+constexpr std::chrono::milliseconds server_silence{5'000};
 
 } // namespace
 
@@ -63,6 +66,7 @@ ControlSession::~ControlSession() = default;
 
 void ControlSession::start() {
     tasks_.spawn(run());
+    tasks_.spawn(look_home());
 }
 
 io::Task<void> ControlSession::stop() {
@@ -78,6 +82,11 @@ void ControlSession::registration_changed() {
 }
 
 void ControlSession::credentials_changed() {
+    leave();
+}
+
+// To begin anew at once, with whatever server is first then.
+void ControlSession::leave() {
     if (!connection_) return;
     connection_->leaving = true;
     connection_->wake.notify();
@@ -146,15 +155,8 @@ io::Task<ControlSession::Outcome> ControlSession::converse(Endpoint server) {
 }
 
 io::Task<Result<void>> ControlSession::connect(Connection& connection) {
-    tls::CredentialsPtr credentials = options_.credentials();
-    if (!credentials)
-        co_return fail(ErrorCode::failed_precondition, "this node has no valid certificate");
-    auto client = co_await rpc::Client::connect_tls(connection.server, std::move(credentials),
-                                                    connect_timeout);
+    auto client = co_await reach(connection.server);
     if (!client) co_return fail(std::move(client.error()));
-    const auto& peer = (*client)->peer();
-    if (!peer || peer->identity.kind != model::IdentityKind::server)
-        co_return fail(ErrorCode::permission_denied, "it is not a hawser server");
     connection.client = std::move(*client);
     auto stream = co_await connection.client->open_stream("/hawser.v1.Mesh/Session");
     if (!stream) co_return fail(std::move(stream.error()));
@@ -162,9 +164,39 @@ io::Task<Result<void>> ControlSession::connect(Connection& connection) {
     co_return Result<void>();
 }
 
+io::Task<Result<std::unique_ptr<rpc::Client>>> ControlSession::reach(Endpoint server) {
+    tls::CredentialsPtr credentials = options_.credentials();
+    if (!credentials)
+        co_return fail(ErrorCode::failed_precondition, "this node has no valid certificate");
+    auto client =
+        co_await rpc::Client::connect_tls(server, std::move(credentials), connect_timeout);
+    if (!client) co_return client;
+    const auto& peer = (*client)->peer();
+    if (!peer || peer->identity.kind != model::IdentityKind::server)
+        co_return fail(ErrorCode::permission_denied, "it is not a hawser server");
+    co_return client;
+}
+
+// Nothing is given up before home has answered.
+io::Task<void> ControlSession::look_home() {
+    while (true) {
+        const auto pause = options_.look_home * (1 + random_.unit());
+        if (!co_await io::sleep(std::chrono::duration_cast<std::chrono::milliseconds>(pause)))
+            co_return;
+        if (!state_.server || *state_.server == servers_.home()) continue;
+        const Endpoint home = servers_.home();
+        const auto reached = co_await reach(home);
+        if (!reached || home != servers_.home()) continue;
+        log::info("going back to the server where this host belongs",
+                  {{"server", home.to_string()}});
+        servers_.worked(home);
+        leave();
+    }
+}
+
 io::Task<Error> ControlSession::read_all(Connection& connection) {
     while (true) {
-        auto bytes = co_await connection.stream->read(limits::session_timeout);
+        auto bytes = co_await connection.stream->read(server_silence);
         if (!bytes) co_return std::move(bytes.error());
         if (!*bytes) co_return Error{ErrorCode::unavailable, "the server ended the session"};
         if (auto taken = take(connection, **bytes); !taken) {

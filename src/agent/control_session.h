@@ -1,11 +1,14 @@
 // The agent's one conversation with a server: says who is here, hears what the mesh is, reports
 // what is enforced. For ever: when a server goes, the next one, with jittered pauses between
-// rounds; an agent never gives up and never stops serving meanwhile.
+// rounds; an agent never gives up and never stops serving meanwhile. Away from home (the server
+// that its list puts first) it looks for home now and then, and goes back once that answers.
 //
-// One task reads and decides; one writes, woken by what there is to say or by the heartbeat.
+// One task reads and decides; one writes, woken by what there is to say or by the heartbeat; one
+// looks for home.
 // Control loop only.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,6 +27,10 @@
 #include "model/command.h"
 #include "tls/credentials.h"
 
+namespace hawser::rpc {
+class Client;
+}
+
 namespace hawser::agent {
 
 struct ControlSessionOptions {
@@ -32,6 +39,8 @@ struct ControlSessionOptions {
     std::function<model::SyncNode()> registration;    // as it is now
     std::function<void()> on_mesh;                    // the mesh state is new
     std::uint64_t seed = 0;
+    // Away from home it is looked for after once to twice this time, again and again.
+    std::chrono::milliseconds look_home{300'000};
 };
 
 // For `status` and metrics.
@@ -73,6 +82,9 @@ class ControlSession {
     // Until the connection ends. failed: it never got as far as a complete state; left: by us.
     [[nodiscard]] io::Task<Outcome> converse(Endpoint server);
     [[nodiscard]] io::Task<Result<void>> connect(Connection& connection);
+    [[nodiscard]] io::Task<Result<std::unique_ptr<rpc::Client>>> reach(Endpoint server);
+    [[nodiscard]] io::Task<void> look_home();
+    void leave();
     [[nodiscard]] io::Task<Error> read_all(Connection& connection);
     [[nodiscard]] Result<void> take(Connection& connection, const std::string& bytes);
     [[nodiscard]] Result<void> take_changes(Connection& connection, const v1::MeshChanges& changes);

@@ -1,10 +1,14 @@
 // The servers this agent may speak to: those of its configuration, and those the mesh told it of.
-// Whoever needs one takes the next in turn, beginning with the one that worked last. Control loop
-// only.
+// Whoever needs one takes the next in turn, beginning with the one that worked last.
+//
+// Each agent has an order of its own, made of its name and the servers' addresses: all agents
+// together burden all servers alike, those of a server that goes spread over all others, and
+// nothing of it changes when an agent restarts. Control loop only.
 #pragma once
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ip.h"
@@ -14,10 +18,9 @@ namespace hawser::agent {
 
 class ServerList {
   public:
-    explicit ServerList(std::vector<Endpoint> configured)
-        : all_(configured), configured_(configured) {}
+    ServerList(std::vector<Endpoint> configured, std::string node);
 
-    // From MeshChanges.servers; what is no endpoint is left out. Configured ones stay.
+    // From MeshChanges.servers; what is no endpoint is left out. Configured ones stay, after those.
     void learn(const std::vector<std::string>& endpoints);
     [[nodiscard]] const std::vector<Endpoint>& all() const { return all_; }
 
@@ -29,7 +32,13 @@ class ServerList {
     void worked(const Endpoint& server);
     void failed(const Endpoint& server); // the next one first, from now on
 
+    // Where this agent belongs when all servers are well. There must be a server.
+    [[nodiscard]] const Endpoint& home() const { return all_.front(); }
+
   private:
+    void sort(std::vector<Endpoint>& servers) const;
+
+    std::string node_;
     std::vector<Endpoint> all_, configured_;
     std::size_t first_ = 0;
 };

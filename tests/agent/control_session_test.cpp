@@ -33,9 +33,9 @@ tls::CredentialsPtr credentials(model::IdentityKind kind, const std::string& nam
 // Says what it is told to say to each agent that connects, and keeps what it hears.
 class FakeServer {
   public:
-    FakeServer(hawser::test::TestLoop& loop, tls::CredentialsPtr as)
+    FakeServer(hawser::test::TestLoop& loop, tls::CredentialsPtr as, Endpoint at = any_port)
         : loop_(loop), tasks_(loop.executor()) {
-        auto acceptor = value_of(io::listen_tcp(loop.executor(), any_port));
+        auto acceptor = value_of(io::listen_tcp(loop.executor(), at));
         endpoint = value_of(io::local_endpoint(acceptor.native_handle()));
         rpc::Methods methods;
         methods.streaming("/hawser.v1.Mesh/Session",
@@ -115,14 +115,18 @@ class FakeServer {
 struct SessionCase {
     hawser::test::TestLoop loop;
     MeshState mesh{"test.local"};
-    ServerList servers{{}};
+    ServerList servers{{}, "web-1"};
     std::unique_ptr<ControlSession> session;
+    ControlSessionOptions options;
     int mesh_changes = 0;
     tls::CredentialsPtr node = credentials(model::IdentityKind::node, "web-1");
 
-    void start(std::vector<Endpoint> endpoints) {
-        servers = ServerList(std::move(endpoints));
-        ControlSessionOptions options;
+    void start(const std::vector<Endpoint>& in_this_order) {
+        // Each node has an order of its own; it is one that has this.
+        int number = 1;
+        do {
+            servers = ServerList(in_this_order, "web-" + std::to_string(number++));
+        } while (servers.all() != in_this_order);
         options.version = "test";
         options.credentials = [this] { return node; };
         options.registration = [] { return model::SyncNode{.node = "web-1"}; };
@@ -244,6 +248,24 @@ TEST_CASE("servers told of by the mesh are used when the configured one goes") {
         REQUIRE(test.loop.until([&] { return test.mesh.index() == 5; }));
     }
     CHECK(test.loop.until([&] { return test.session->state().server == other.endpoint; }));
+}
+
+TEST_CASE("an agent goes back to its own server when that is there again") {
+    SessionCase test;
+    auto home_taken = value_of(io::listen_tcp(test.loop.executor(), any_port));
+    const Endpoint home_endpoint = value_of(io::local_endpoint(home_taken.native_handle()));
+    home_taken.close();
+    FakeServer other(test.loop, server_credentials());
+    other.say(snapshot(5));
+    test.options.look_home = 20ms;
+    test.start({home_endpoint, other.endpoint});
+    REQUIRE(test.loop.until([&] { return test.session->state().server == other.endpoint; }));
+    FakeServer home(test.loop, server_credentials(), home_endpoint);
+    home.say(snapshot(6));
+    REQUIRE(test.loop.until([&] { return test.session->state().server == home.endpoint; }));
+    CHECK(other.connections == 1); // nothing was given up before home answered
+    CHECK(home.connections == 1);
+    CHECK(test.session->state().last_error.empty());
 }
 
 TEST_CASE("a refused registration is kept for people, and cleared by an accepted one") {
