@@ -21,7 +21,9 @@ std::unexpected<Error> fail_errno(int error_number, std::string_view step) {
         case EMFILE:
         case ENFILE:
         case ENOMEM:
-        case ENOSPC: code = ErrorCode::resource_exhausted; break;
+        case ENOSPC:
+        case EDQUOT:
+        case EFBIG: code = ErrorCode::resource_exhausted; break;
         case EINVAL: code = ErrorCode::invalid; break;
         case ECANCELED: code = ErrorCode::cancelled; break;
         default: break;

@@ -10,7 +10,7 @@ namespace hawser::store {
 
 namespace {
 
-constexpr int format_version = 1;
+constexpr int format_version = 2;
 constexpr std::string_view schema = R"(
 CREATE TABLE head (
     id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -98,9 +98,15 @@ Result<StateStore::Head> StateStore::load_head() {
     head.applied = fields.number();
     head.meta = fields.text();
     head.digest = {.rows = fields.number(), .checksums = fields.number()};
+    const raft::Position installed{.index = fields.number(), .term = fields.number()};
+    Result<raft::Configuration> members = raft::decode_configuration(fields.text());
     if (crc32c(as_bytes(bytes)) != query->integer(1) || !fields.complete()) {
         return fail(ErrorCode::corrupt,
                     database_.name() + ": the stored applied index fails its checksum");
+    }
+    if (!members) return fail(std::move(members.error()), database_.name());
+    if (installed.index != 0) {
+        head.installed = {.position = installed, .configuration = std::move(*members)};
     }
     return head;
 }
@@ -109,6 +115,9 @@ Result<void> StateStore::store_head(const Head& head) {
     FieldWriter fields;
     fields.number(head.applied).text(head.meta);
     fields.number(head.digest.rows).number(head.digest.checksums);
+    const raft::Base installed = head.installed.value_or(raft::Base{});
+    fields.number(installed.position.index).number(installed.position.term);
+    fields.text(raft::encode(installed.configuration));
     const std::string bytes = std::move(fields).take();
     return put_head_.bind(1, bytes).bind(2, std::int64_t{crc32c(as_bytes(bytes))}).run();
 }
@@ -117,7 +126,8 @@ Result<State> StateStore::load() {
     Result<Statement> query = database_.prepare(
         "SELECT kind, name, position, value, checksum FROM rows ORDER BY kind, name");
     if (!query) return fail(std::move(query.error()));
-    State state{.applied = head_.applied, .meta = head_.meta, .rows = {}};
+    State state{
+        .applied = head_.applied, .meta = head_.meta, .rows = {}, .installed = head_.installed};
     Digest digest;
     while (true) {
         Result<bool> row = query->step();
@@ -139,11 +149,37 @@ Result<State> StateStore::load() {
 }
 
 Result<void> StateStore::write(const State& changes) {
-    Head head{.applied = changes.applied, .meta = changes.meta, .digest = head_.digest};
+    Head head{.applied = changes.applied,
+              .meta = changes.meta,
+              .digest = head_.digest,
+              .installed = head_.installed};
     Result<Transaction> transaction = Transaction::begin(database_);
     if (!transaction) return fail(std::move(transaction.error()));
     for (const model::Change& change : changes.rows) {
         if (Result<void> stored = store_row(change, head.digest); !stored) return stored;
+    }
+    if (Result<void> stored = store_head(head); !stored) return stored;
+    if (Result<void> committed = transaction->commit(); !committed) return committed;
+    head_ = std::move(head);
+    return {};
+}
+
+// Other commits survive a power cut only with the log's help; this one has nothing to help it.
+Result<void> StateStore::replace(const State& state) {
+    if (Result<void> set = database_.execute("PRAGMA synchronous = FULL"); !set) return set;
+    const Result<void> replaced = replace_rows(state);
+    if (Result<void> set = database_.execute("PRAGMA synchronous = NORMAL"); !set) return set;
+    return replaced;
+}
+
+Result<void> StateStore::replace_rows(const State& state) {
+    Head head{
+        .applied = state.applied, .meta = state.meta, .digest = {}, .installed = state.installed};
+    Result<Transaction> transaction = Transaction::begin(database_);
+    if (!transaction) return fail(std::move(transaction.error()));
+    if (Result<void> gone = database_.execute("DELETE FROM rows"); !gone) return gone;
+    for (const model::Change& row : state.rows) {
+        if (Result<void> stored = insert_row(row, head.digest); !stored) return stored;
     }
     if (Result<void> stored = store_head(head); !stored) return stored;
     if (Result<void> committed = transaction->commit(); !committed) return committed;
@@ -161,12 +197,15 @@ Result<void> StateStore::store_row(const model::Change& change, Digest& digest) 
     find_.reset();
     if (!known) return fail(std::move(known.error()));
     if (change.deleted()) return erase_.bind(1, kind).bind(2, change.key).run();
+    return insert_row(change, digest);
+}
 
+Result<void> StateStore::insert_row(const model::Change& change, Digest& digest) {
     const std::string value = model::encode(*change.value);
     const std::uint32_t checksum = checksum_of(change.kind, change.key, change.index, value);
     ++digest.rows;
     digest.checksums += checksum;
-    return put_.bind(1, kind)
+    return put_.bind(1, static_cast<std::int64_t>(change.kind))
         .bind(2, change.key)
         .bind(3, static_cast<std::int64_t>(change.index))
         .bind(4, value)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct State {
     raft::Index applied = 0;
     std::string meta; // the registry's, opaque here
     std::vector<model::Change> rows;
+    // Where the log was when replace() last put another state in place of this store's; write()
+    // does not change it.
+    std::optional<raft::Base> installed{};
 };
 
 class StateStore {
@@ -32,6 +36,9 @@ class StateStore {
     [[nodiscard]] Result<State> load();
     // All of it or, after a failure, nothing.
     [[nodiscard]] Result<void> write(const State& changes);
+    // These rows and no others, also after a power cut; after a crash in the middle all is as it
+    // was.
+    [[nodiscard]] Result<void> replace(const State& state);
     // Everything written so far survives a power cut.
     [[nodiscard]] Result<void> sync() { return database_.checkpoint(); }
 
@@ -46,13 +53,16 @@ class StateStore {
         raft::Index applied = 0;
         std::string meta;
         Digest digest;
+        std::optional<raft::Base> installed{};
     };
 
     explicit StateStore(Database database) : database_(std::move(database)) {}
     [[nodiscard]] Result<void> prepare();
     [[nodiscard]] Result<Head> load_head();
     [[nodiscard]] Result<void> store_head(const Head& head);
+    [[nodiscard]] Result<void> replace_rows(const State& state);
     [[nodiscard]] Result<void> store_row(const model::Change& change, Digest& digest);
+    [[nodiscard]] Result<void> insert_row(const model::Change& change, Digest& digest);
 
     Database database_;
     Statement find_, put_, erase_, put_head_;

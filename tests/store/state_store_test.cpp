@@ -144,6 +144,97 @@ TEST_CASE("a full disk leaves the state as it was") {
     CHECK(load(store).applied == 2);
 }
 
+namespace {
+
+const raft::Base base{.position = {.index = 9, .term = 3},
+                      .configuration = {.voters = {1, 2}, .learners = {3}}};
+
+State old_state() {
+    return {.applied = 3, .meta = "old", .rows = {service("a", 1), service("b", 2)}};
+}
+State new_state() {
+    State state{.applied = 9, .meta = "new", .rows = {}, .installed = base};
+    for (std::uint64_t i = 1; i <= 400; ++i)
+        state.rows.push_back(service("s" + std::to_string(i), i));
+    return state;
+}
+
+} // namespace
+
+TEST_CASE("a whole state takes another's place, and says so until it is replaced again") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.file("state.db");
+    {
+        StateStore store = open(path);
+        must(store.write(old_state()));
+        CHECK_FALSE(load(store).installed.has_value());
+        FaultyDisk disk;
+        must(store.replace(new_state()));
+        CHECK(load(store).rows.size() == 400);
+    }
+    {
+        StateStore store = open(path);
+        CHECK(load(store).applied == 9);
+        CHECK(load(store).meta == "new");
+        CHECK(load(store).installed == base);
+        must(store.write({.applied = 10, .meta = "newer", .rows = {service("b", 10)}}));
+    }
+    StateStore store = open(path);
+    CHECK(load(store).rows.size() == 401);
+    CHECK(load(store).installed == base);
+    must(store.replace({.applied = 1, .meta = "", .rows = {}}));
+    CHECK(load(store).rows.empty());
+    CHECK_FALSE(load(store).installed.has_value());
+}
+
+TEST_CASE("a replacement is on the disk when it returns, later writes wait for sync again") {
+    const TemporaryDirectory directory;
+    FaultyDisk disk;
+    StateStore store = open(directory.file("state.db"));
+    must(store.write(old_state()));
+    disk.syncs = 0;
+    must(store.replace(new_state()));
+    CHECK(disk.syncs >= 1);
+    disk.syncs = 0;
+    must(store.write({.applied = 10, .meta = "", .rows = {service("b", 10)}}));
+    CHECK(disk.syncs == 0);
+}
+
+// The disk ends after each number of writes in turn, as in a crash; what is found then is all of
+// the one state or all of the other.
+TEST_CASE("a replacement that is cut off leaves what was there") {
+    bool finished = false;
+    int failures = 0;
+    for (int writes = 1; !finished; ++writes) {
+        CAPTURE(writes);
+        const TemporaryDirectory directory;
+        const std::string path = directory.file("state.db");
+        {
+            FaultyDisk disk;
+            StateStore store = open(path);
+            must(store.write(old_state()));
+            disk.writes_until_full = writes;
+            finished = store.replace(new_state()).has_value();
+            if (!finished) {
+                ++failures;
+                CHECK(keys(load(store)) == keys(old_state()));
+            }
+        }
+        StateStore store = open(path);
+        const State state = load(store);
+        CHECK(state.meta == (finished ? "new" : "old"));
+        CHECK(state.rows.size() == (finished ? 400 : 2));
+        CHECK(state.installed.has_value() == finished);
+    }
+    CHECK(failures > 10);
+    const TemporaryDirectory directory;
+    FaultyDisk disk;
+    StateStore store = open(directory.file("state.db"));
+    must(store.write(old_state()));
+    disk.syncs_until_error = 1;
+    CHECK(store.replace(new_state()).error().code == ErrorCode::internal);
+}
+
 TEST_CASE("damage is named and nothing is served") {
     const TemporaryDirectory directory;
     const std::string path = directory.file("state.db");
