@@ -48,7 +48,15 @@ inline constexpr std::uint64_t snapshot_bytes = 4ULL << 30;    // more is no reg
 // --- control protocol ------------------------------------------------------------------------
 inline constexpr std::size_t rpc_message_bytes = 16 << 20; // a whole snapshot fits in chunks of it
 inline constexpr std::size_t rpc_streams_per_connection = 256;
+inline constexpr std::size_t rpc_buffered_bytes =
+    256 << 20; // of all requests that one listener has not handled yet
 inline constexpr std::size_t server_connections = 8192; // agents + operators of one server
+// Who has shown neither a certificate of a node nor a token: hosts that join, and everybody else.
+inline constexpr std::size_t stranger_message_bytes = 64 << 10; // a join token and a CSR
+inline constexpr std::size_t stranger_connections = 64;         // the oldest goes for a new one
+inline constexpr std::size_t stranger_calls = 8;                // of one connection at a time
+inline constexpr auto stranger_patience = 5s;       // without a call, or for its message
+inline constexpr std::size_t rpc_handshakes = 1024; // at a time; the oldest goes for a new one
 inline constexpr std::size_t proposals_in_flight = 4096;
 inline constexpr auto heartbeat_interval = 2s; // agent → server
 inline constexpr auto session_timeout = 7s;    // then its instances go out (≤ 10 s)

@@ -64,6 +64,9 @@ void H2Connection::detach(StreamId stream, H2Code code) {
     impl_->session().detach(stream, code);
 }
 
+void H2Connection::set_idle_timeout(std::chrono::milliseconds timeout) {
+    impl_->set_idle_timeout(timeout);
+}
 void H2Connection::goaway() {
     impl_->goaway();
 }

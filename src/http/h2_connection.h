@@ -141,6 +141,8 @@ class H2Connection {
     // The stream's handler goes away before the stream: reset it and tell no one.
     void detach(StreamId stream, H2Code code);
 
+    // Instead of the options' one, from now on.
+    void set_idle_timeout(std::chrono::milliseconds timeout);
     void goaway(); // no new streams from now on; run() returns when the last one ended
     void abort();  // closes the socket now
 

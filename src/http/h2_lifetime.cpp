@@ -19,6 +19,11 @@ constexpr std::chrono::seconds write_stall{30};
 
 } // namespace
 
+void H2Transport::set_idle_timeout(std::chrono::milliseconds timeout) {
+    options_.idle_timeout = timeout;
+    if (phase_ == Phase::running) plan_tick();
+}
+
 void H2Transport::goaway() {
     if (phase_ == Phase::handshake) return abort();
     if (ended_ || phase_ == Phase::lingering) return;

@@ -32,6 +32,7 @@ class H2Transport final : public std::enable_shared_from_this<H2Transport>, H2Se
     static io::Task<Result<void>> handshake(std::shared_ptr<H2Transport> self);
     static io::Task<Result<void>> run(std::shared_ptr<H2Transport> self);
     void start(); // what run() does, without a task to wait for its end
+    void set_idle_timeout(std::chrono::milliseconds timeout);
     void goaway();
     void abort();   // streams learn of it after the current turn
     void destroy(); // streams learn of it now

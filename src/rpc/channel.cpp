@@ -27,25 +27,32 @@ std::optional<Error> what_happened(http::H2Code code) {
 
 } // namespace
 
-Channel::Channel(io::Executor executor) : readable_(executor), writable_(executor) {}
+Channel::Channel(io::Executor executor, std::size_t longest, MessageMemory* memory)
+    : parser_(longest), readable_(executor), writable_(executor), memory_(memory) {}
 
 Channel::~Channel() {
     cut(http::H2Code::cancel);
-    if (memory_ != nullptr) memory_->held -= accounted_;
+    if (memory_ != nullptr) (void)memory_->change(accounted_, 0);
 }
 
-void Channel::attach(http::H2Connection& connection, http::StreamId stream, MessageMemory* memory) {
-    connection_ = &connection;
-    stream_ = stream;
-    memory_ = memory;
-}
-
-// false: the connection's calls hold too much.
+// false: too much is held.
 bool Channel::account() {
     if (memory_ == nullptr) return true;
-    memory_->held += parser_.held() - accounted_;
-    accounted_ = parser_.held();
-    return memory_->held <= MessageMemory::limit;
+    const std::size_t before = std::exchange(accounted_, call_bytes + parser_.held());
+    return memory_->change(before, accounted_);
+}
+
+bool Channel::attach(http::H2Connection& connection, http::StreamId stream) {
+    if (!account()) return false;
+    connection_ = &connection;
+    stream_ = stream;
+    return true;
+}
+
+void Channel::stop_listening() {
+    deaf_ = true;
+    parser_ = MessageParser();
+    (void)account();
 }
 
 void Channel::cut(http::H2Code code) {
@@ -58,8 +65,10 @@ void Channel::cut(http::H2Code code) {
 }
 
 void Channel::fail_with(Error error) {
+    const bool too_much = error.code == ErrorCode::resource_exhausted;
     if (!failure_) failure_ = std::move(error);
-    cut(http::H2Code::cancel);
+    cut(too_much ? http::H2Code::enhance_your_calm : http::H2Code::cancel);
+    stop_listening();
 }
 
 io::Task<Result<std::optional<std::string>>> Channel::read(std::chrono::milliseconds timeout) {
@@ -121,12 +130,13 @@ io::Task<Result<void>> Channel::write(std::string message, std::chrono::millisec
 }
 
 void Channel::on_data(ByteView data) {
+    if (deaf_) return; // without credit for more
     if (auto fed = parser_.feed(data); !fed) {
         fail_with(std::move(fed.error()));
         return;
     }
     if (!account())
-        return fail_with({ErrorCode::resource_exhausted, "the connection's calls hold too much"});
+        return fail_with({ErrorCode::resource_exhausted, "too many requests wait already"});
     if (parser_.empty()) {
         if (connection_ != nullptr) connection_->consume(stream_, data.size());
         return;

@@ -2,7 +2,8 @@
 //
 // Back-pressure: while messages wait to be read, their bytes' credit is kept back; of a message
 // that is still coming it is given back at once, or a message longer than the window would never
-// arrive. What is held is bounded by one window and one message.
+// arrive. What is held is bounded by one window and one message, and together with others' by the
+// memory they share.
 #pragma once
 
 #include <memory>
@@ -12,16 +13,10 @@
 #include "http/h2_connection.h"
 #include "io/signal.h"
 #include "rpc/framing.h"
+#include "rpc/message_memory.h"
 #include "rpc/server.h"
 
 namespace hawser::rpc {
-
-// What the calls of one connection hold of messages not yet handled: bounded together, because
-// the bound of one message times that of streams would be gigabytes.
-struct MessageMemory {
-    static constexpr std::size_t limit = 2 * limits::rpc_message_bytes;
-    std::size_t held = 0;
-};
 
 class Channel : public http::StreamHandler, public MessageStream {
   public:
@@ -29,9 +24,8 @@ class Channel : public http::StreamHandler, public MessageStream {
     Channel(const Channel&) = delete;
     Channel& operator=(const Channel&) = delete;
 
-    // `memory`, if any, outlives the channel.
-    void attach(http::H2Connection& connection, http::StreamId stream,
-                MessageMemory* memory = nullptr);
+    // false, and not attached: there is no memory for another call.
+    [[nodiscard]] bool attach(http::H2Connection& connection, http::StreamId stream);
 
     io::Task<Result<std::optional<std::string>>> read(std::chrono::milliseconds timeout) override;
     io::Task<Result<void>> write(std::string message, std::chrono::milliseconds timeout) override;
@@ -41,7 +35,9 @@ class Channel : public http::StreamHandler, public MessageStream {
     [[nodiscard]] bool closed() const { return connection_ == nullptr; }
 
   protected:
-    explicit Channel(io::Executor executor);
+    // Takes messages of at most `longest` bytes. `memory`, if any, outlives the channel.
+    explicit Channel(io::Executor executor, std::size_t longest = limits::rpc_message_bytes,
+                     MessageMemory* memory = nullptr);
 
     // Headers must be out before the first message (server).
     virtual void before_write() {}
@@ -53,12 +49,15 @@ class Channel : public http::StreamHandler, public MessageStream {
 
     void fail_with(Error error);
     void cut(http::H2Code code);
+    // Nothing that the peer still sends is kept.
+    void stop_listening();
 
     http::H2Connection* connection_ = nullptr; // null: the stream is over
     http::StreamId stream_ = 0;
     MessageParser parser_;
     std::optional<Error> failure_;
     bool peer_ended_ = false;
+    bool deaf_ = false;
     io::Signal readable_;
 
   private:
@@ -73,8 +72,8 @@ class Channel : public http::StreamHandler, public MessageStream {
 
     io::Signal writable_;
     std::size_t unconsumed_ = 0;
-    MessageMemory* memory_ = nullptr;
-    std::size_t accounted_ = 0; // of parser_, in memory_
+    MessageMemory* memory_;
+    std::size_t accounted_ = 0; // in memory_
 };
 
 } // namespace hawser::rpc

@@ -77,7 +77,7 @@ Result<std::shared_ptr<ClientChannel>> open_channel(std::shared_ptr<void> owner,
     auto channel = std::make_shared<ClientChannel>(connection.executor(), std::move(owner));
     auto stream = connection.open(headers, channel.get());
     if (!stream) return fail(std::move(stream.error()));
-    channel->attach(connection, *stream);
+    (void)channel->attach(connection, *stream); // refuses only where memory is shared
     return channel;
 }
 

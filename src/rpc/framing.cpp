@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <format>
-
-#include "base/limits.h"
+#include <utility>
 
 namespace hawser::rpc {
 namespace {
@@ -17,6 +16,10 @@ std::uint32_t message_length(std::string_view prefix) {
     for (std::size_t i = 1; i < prefix_bytes; ++i)
         length = length << 8 | static_cast<std::uint8_t>(prefix[i]);
     return length;
+}
+
+std::size_t cost_of(const std::string& message) {
+    return prefix_bytes + sizeof message + message.capacity();
 }
 
 // Everything but printable ASCII, and '%' itself, as %XX.
@@ -64,35 +67,56 @@ std::string frame(std::string_view message) {
 Result<void> MessageParser::feed(ByteView bytes) {
     std::string_view rest = as_text(bytes);
     while (!rest.empty()) {
-        const std::size_t head = std::min(
-            rest.size(), partial_.size() < prefix_bytes ? prefix_bytes - partial_.size() : 0);
-        partial_.append(rest.substr(0, head));
-        rest.remove_prefix(head);
-        if (partial_.size() < prefix_bytes) return {};
-        if (partial_[0] != '\0')
-            return fail(ErrorCode::unimplemented, "the peer sent a compressed message");
-        const std::size_t length = message_length(partial_);
-        if (length > limits::rpc_message_bytes)
-            return fail(ErrorCode::resource_exhausted,
-                        std::format("a message of {} bytes is over the limit of {}", length,
-                                    limits::rpc_message_bytes));
-        const std::size_t body = std::min(rest.size(), prefix_bytes + length - partial_.size());
-        partial_.append(rest.substr(0, body));
-        rest.remove_prefix(body);
-        if (partial_.size() == prefix_bytes + length) {
-            messages_.push_back(partial_.substr(prefix_bytes));
-            held_ += length;
-            partial_ = {};
+        if (prefix_.size() < prefix_bytes) {
+            const std::size_t head = std::min(rest.size(), prefix_bytes - prefix_.size());
+            prefix_.append(rest.substr(0, head));
+            rest.remove_prefix(head);
+            if (prefix_.size() < prefix_bytes) return {};
+            if (Result<void> begun = begin_message(); !begun) return begun;
         }
+        const std::size_t body = std::min(rest.size(), length_ - partial_.size());
+        append(rest.substr(0, body));
+        rest.remove_prefix(body);
+        if (partial_.size() < length_) continue;
+        messages_.push_back(std::exchange(partial_, {}));
+        held_ += cost_of(messages_.back());
+        prefix_.clear();
     }
     return {};
+}
+
+Result<void> MessageParser::begin_message() {
+    if (prefix_[0] != '\0')
+        return fail(ErrorCode::unimplemented, "the peer sent a compressed message");
+    length_ = message_length(prefix_);
+    if (length_ > longest_)
+        return fail(
+            ErrorCode::resource_exhausted,
+            std::format("a message of {} bytes is over the limit of {}", length_, longest_));
+    return {};
+}
+
+// Takes at most twice the memory of what came, and never more than the message will need; a
+// string's own growth knows nothing of the latter.
+void MessageParser::append(std::string_view part) {
+    const std::size_t needed = partial_.size() + part.size();
+    if (needed > partial_.capacity()) {
+        std::string larger;
+        larger.reserve(std::min(length_, std::max(needed, 2 * partial_.capacity())));
+        partial_ = std::move(larger.append(partial_));
+    }
+    partial_.append(part);
 }
 
 std::string MessageParser::take() {
     std::string message = std::move(messages_.front());
     messages_.pop_front();
-    held_ -= message.size();
+    held_ -= cost_of(message);
     return message;
+}
+
+std::size_t MessageParser::held() const {
+    return held_ + (within_message() ? cost_of(partial_) : 0);
 }
 
 http::Headers response_headers() {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "base/result.h"
 #include "http/h2_connection.h"
 
@@ -21,19 +22,29 @@ inline constexpr std::size_t prefix_bytes = 5; // compressed flag, length
 // The bytes of one message on a stream.
 [[nodiscard]] std::string frame(std::string_view message);
 
-// Cuts a stream of bytes into messages of at most limits::rpc_message_bytes.
+// Cuts a stream of bytes into messages.
 class MessageParser {
   public:
+    explicit MessageParser(std::size_t longest = limits::rpc_message_bytes) : longest_(longest) {}
+
+    // Fails for good at a message that is longer than the longest, before it is taken in.
     [[nodiscard]] Result<void> feed(ByteView bytes);
     [[nodiscard]] bool empty() const { return messages_.empty(); }
     [[nodiscard]] std::string take(); // not empty()
-    [[nodiscard]] bool within_message() const { return !partial_.empty(); }
-    [[nodiscard]] std::size_t held() const { return held_ + partial_.size(); }
+    [[nodiscard]] bool within_message() const { return !prefix_.empty(); }
+    // The memory of all that, what surrounds each message included: many empty ones cost too.
+    [[nodiscard]] std::size_t held() const;
 
   private:
-    std::string partial_; // prefix and what came of the message
+    [[nodiscard]] Result<void> begin_message();
+    void append(std::string_view part);
+
+    std::size_t longest_;
+    std::string prefix_;     // of the message that is coming
+    std::size_t length_ = 0; // of it, once the prefix is there
+    std::string partial_;    // what came of it
     std::deque<std::string> messages_;
-    std::size_t held_ = 0; // in messages_
+    std::size_t held_ = 0; // by messages_
 };
 
 // grpc-status and grpc-message, as trailers or (with :status) as the whole answer.

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <chrono>
-#include <list>
 #include <string>
 
-#include "http/h2_connection.h"
 #include "io/signal.h"
 #include "io/task_group.h"
+#include "rpc/connection_table.h"
+#include "rpc/message_memory.h"
 #include "rpc/server.h"
 
 namespace hawser::rpc {
@@ -37,8 +37,9 @@ struct Listener {
     Methods methods;
     ServerOptions options;
     io::TaskGroup connections;
-    io::Signal one_ended;                // of the connections
-    std::list<http::H2Connection*> open; // past their handshake
+    io::Signal one_ended; // of the connections
+    ConnectionTable table;
+    MessageMemory memory; // of all connections' calls
     bool draining = false;
     RefusalLog refusals;
 };

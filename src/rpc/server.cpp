@@ -12,21 +12,20 @@ namespace hawser::rpc {
 namespace {
 
 void take(Listener& listener, io::Socket socket) {
-    if (listener.connections.size() < listener.options.max_connections) {
+    const auto room = listener.table.check_room_for_members();
+    if (room) {
         listener.connections.spawn(serve_connection(listener, std::move(socket)));
         return;
     }
     const auto caller = describe_peer(socket.native_handle(), !listener.options.credentials);
-    listener.refused(caller ? caller->remote : "unknown",
-                     {ErrorCode::resource_exhausted, "too many connections"});
+    listener.refused(caller ? caller->remote : "unknown", room.error());
     io::reset_on_close(socket);
 }
 
 io::Task<void> drain(Listener& listener) {
     using SteadyClock = std::chrono::steady_clock;
     listener.draining = true;
-    listener.draining = true;
-    for (http::H2Connection* connection : listener.open) connection->goaway();
+    listener.table.goaway();
     const auto deadline = SteadyClock::now() + limits::drain_deadline;
     while (listener.connections.size() > 0) {
         const auto left =

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/ip.h"
+#include "base/limits.h"
 #include "base/result.h"
 #include "io/loop.h"
 #include "io/socket.h"
@@ -52,24 +53,37 @@ using UnaryHandler =
 using StreamingHandler =
     std::function<io::Task<Result<void>>(const Caller& caller, MessageStream& stream)>;
 
+// Whether a caller may use a method: asked when the call begins, before any of its message is
+// taken. A method without a guard is open to anybody, but takes little from strangers.
+using Guard = std::function<Result<void>(const Caller& caller)>;
+
+// One of both handlers.
+struct Method {
+    UnaryHandler unary;
+    StreamingHandler streaming;
+    Guard guard; // may be null
+};
+
 // The methods of a server: "/hawser.v1.Api/Apply" → handler. Unknown methods answer unimplemented.
 class Methods {
   public:
-    void unary(std::string path, UnaryHandler handler);
-    void streaming(std::string path, StreamingHandler handler);
+    void unary(std::string path, UnaryHandler handler, Guard guard = nullptr);
+    void streaming(std::string path, StreamingHandler handler, Guard guard = nullptr);
 
     // Typed: parses the request, serialises the response.
     template <typename Request, typename Response>
     void unary(std::string path,
-               std::function<io::Task<Result<Response>>(const Caller&, Request)> handler) {
-        unary(std::move(path),
-              [handler = std::move(handler)](const Caller& caller, std::string bytes) {
-                  return call_typed<Request, Response>(handler, caller, std::move(bytes));
-              });
+               std::function<io::Task<Result<Response>>(const Caller&, Request)> handler,
+               Guard guard = nullptr) {
+        unary(
+            std::move(path),
+            [handler = std::move(handler)](const Caller& caller, std::string bytes) {
+                return call_typed<Request, Response>(handler, caller, std::move(bytes));
+            },
+            std::move(guard));
     }
 
-    [[nodiscard]] const UnaryHandler* find_unary(std::string_view path) const;
-    [[nodiscard]] const StreamingHandler* find_streaming(std::string_view path) const;
+    [[nodiscard]] const Method* find(std::string_view path) const; // null: there is none
 
   private:
     template <typename Request, typename Response>
@@ -89,12 +103,21 @@ class Methods {
     static std::shared_ptr<Tables> make_tables();
 };
 
+// A connection is a stranger's until its certificate or its Unix credentials say otherwise
+// (`known`), or a guard admitted one of its calls. Strangers have connections, messages and
+// patience of their own, all small, and never take those of the others.
 struct ServerOptions {
-    std::size_t max_connections = 64;
+    std::size_t max_connections = 64; // of those who are known
+    std::size_t max_strangers = limits::stranger_connections;
+    std::size_t max_handshakes = limits::rpc_handshakes;
+    std::size_t buffered_bytes = limits::rpc_buffered_bytes; // requests not yet handled, of all
+    std::chrono::milliseconds stranger_patience = limits::stranger_patience;
     // Asked for each new connection, so that renewed credentials are used; null: plaintext (Unix).
     std::function<tls::CredentialsPtr()> credentials;
+    // Asked once, after the handshake; null: every certificate of the mesh and every local user.
+    std::function<bool(const Caller&)> known;
     std::string name = "rpc"; // for logs: "refused a connection on <name>"
-    // A handshake that failed: for counting (called after it was logged with the peer).
+    // A connection that was refused: for counting (called after it was logged with the peer).
     std::function<void(const Error&)> on_refused;
 };
 

@@ -25,13 +25,17 @@ rpc::Methods Api::network_methods() {
             return join(caller, std::move(request));
         });
     methods.unary<v1::SignRequest, v1::SignResponse>(
-        "/hawser.v1.Mesh/Sign", [this](const rpc::Caller& caller, v1::SignRequest request) {
+        "/hawser.v1.Mesh/Sign",
+        [this](const rpc::Caller& caller, v1::SignRequest request) {
             return sign(caller, std::move(request));
-        });
-    methods.streaming("/hawser.v1.Mesh/Session",
-                      [this](const rpc::Caller& caller, rpc::MessageStream& stream) {
-                          return session(caller, stream);
-                      });
+        },
+        nodes_only("/hawser.v1.Mesh/Sign"));
+    methods.streaming(
+        "/hawser.v1.Mesh/Session",
+        [this](const rpc::Caller& caller, rpc::MessageStream& stream) {
+            return session(caller, stream);
+        },
+        nodes_only("/hawser.v1.Mesh/Session"));
     add_api(methods);
     return methods;
 }
@@ -58,11 +62,27 @@ template <typename Request, typename Response>
 void Api::add(rpc::Methods& methods, std::string path, model::Role least,
               Answer<Response> (Api::*method)(Actor, Request)) {
     methods.unary<Request, Response>(
-        path, [this, path, least, method](const rpc::Caller& caller, Request request) {
+        path,
+        [this, path, least, method](const rpc::Caller& caller, Request request) {
             return guarded(path, least, method, caller, std::move(request));
+        },
+        [this, path, least](const rpc::Caller& caller) -> Result<void> {
+            Result<Actor> actor = admit(path, least, caller);
+            if (!actor) return fail(std::move(actor.error()));
+            return {};
         });
 }
 
+rpc::Guard Api::nodes_only(std::string path) const {
+    return [this, path = std::move(path)](const rpc::Caller& caller) -> Result<void> {
+        Result<const model::Node*> node = identify_node(caller, tables());
+        if (node) return {};
+        log_denied(path, caller, node.error());
+        return fail(std::move(node.error()));
+    };
+}
+
+// Asked again: what the guard saw may have changed while the request came.
 template <typename Request, typename Response>
 Api::Answer<Response> Api::guarded(std::string path, model::Role least,
                                    Answer<Response> (Api::*method)(Actor, Request),

@@ -6,7 +6,8 @@
 //   Api/Apply, /Delete, /…Token(s)             operators with the role operator or admin
 //
 // An operator is who has an operator token, or on the admin socket root, this server's own user
-// and the group hawser (as admin). Every refusal is logged with the peer.
+// and the group hawser (as admin). Every refusal is logged with the peer. All but Join is refused
+// before any of the request is read.
 #pragma once
 
 #include <string>
@@ -63,6 +64,7 @@ class Api {
                              const rpc::Caller& caller, Request request);
     [[nodiscard]] Result<Actor> admit(std::string_view path, model::Role least,
                                       const rpc::Caller& caller) const;
+    [[nodiscard]] rpc::Guard nodes_only(std::string path) const;
     [[nodiscard]] io::Task<Result<registry::Outcome>> propose(model::Command command,
                                                               std::string actor);
 

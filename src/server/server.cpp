@@ -148,15 +148,20 @@ io::Task<Result<void>> Server::run() {
     Parts& parts = *parts_;
     // Being cancelled is being stopped: what runs is drained all the same.
     co_await asio::this_coro::throw_if_cancelled(false);
-    parts.tasks.spawn(
-        rpc::serve(std::move(*parts.network), parts.api->network_methods(),
-                   {.max_connections = limits::server_connections,
-                    .credentials = [&parts] { return parts.authority->credentials(); },
-                    .name = "server",
-                    .on_refused = nullptr}));
+    parts.tasks.spawn(rpc::serve(
+        std::move(*parts.network), parts.api->network_methods(),
+        {.max_connections = limits::server_connections,
+         .credentials = [&parts] { return parts.authority->credentials(); },
+         .known =
+             [&parts](const rpc::Caller& caller) {
+                 return identify_node(caller, parts.raft.registry().tables()).has_value();
+             },
+         .name = "server",
+         .on_refused = nullptr}));
     parts.tasks.spawn(rpc::serve(std::move(*parts.admin), parts.api->local_methods(),
                                  {.max_connections = limits::admin_connections,
                                   .credentials = nullptr,
+                                  .known = nullptr,
                                   .name = "admin",
                                   .on_refused = nullptr}));
     parts.tasks.spawn(parts.sessions.supervise());

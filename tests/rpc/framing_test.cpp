@@ -30,11 +30,47 @@ TEST_CASE("messages come out as they went in, however they are cut") {
 
 TEST_CASE("a parser knows what it holds") {
     MessageParser parser;
-    REQUIRE(parser.feed(as_bytes(frame("hello") + frame("world") + std::string(1, char{}))));
-    CHECK(parser.held() == 11);
+    const std::string long_message(1000, 'x');
+    REQUIRE(parser.feed(as_bytes(frame(long_message) + frame(long_message) + std::string(1, {}))));
     CHECK(parser.within_message());
-    CHECK(parser.take() == "hello");
-    CHECK(parser.held() == 6);
+    const std::size_t with_three = parser.held();
+    CHECK(with_three >= 2005);
+    CHECK(with_three < 2400);
+    CHECK(parser.take() == long_message);
+    CHECK(parser.held() <= with_three - 1000);
+    CHECK(parser.take() == long_message);
+    REQUIRE(parser.feed(as_bytes(std::string(4, {}))));
+    CHECK(parser.take().empty());
+    CHECK(parser.held() == 0);
+}
+
+TEST_CASE("empty messages cost what they take in memory") {
+    MessageParser parser;
+    std::string many;
+    for (int i = 0; i < 1000; ++i) many += frame("");
+    REQUIRE(parser.feed(as_bytes(many)));
+    CHECK(parser.held() >= 1000 * sizeof(std::string));
+}
+
+TEST_CASE("a message that is coming takes no more memory than it needs") {
+    MessageParser parser;
+    const std::string bytes = frame(std::string(100'000, 'x'));
+    for (std::size_t at = 0; at + 1 < bytes.size(); at += 1000) {
+        const auto part =
+            std::string_view(bytes).substr(at, std::min(1000UL, bytes.size() - 1 - at));
+        REQUIRE(parser.feed(as_bytes(part)));
+        REQUIRE(parser.held() <= std::min(2 * (at + 1000), 100'000UL) + 100);
+    }
+    REQUIRE(parser.feed(as_bytes(std::string_view(bytes).substr(bytes.size() - 1))));
+    CHECK(parser.take().size() == 100'000);
+}
+
+TEST_CASE("a parser takes messages of at most what it was told") {
+    MessageParser parser(10);
+    CHECK(parser.feed(as_bytes(frame(std::string(10, 'x')))));
+    const auto fed = parser.feed(as_bytes(frame(std::string(11, 'x'))));
+    REQUIRE_FALSE(fed);
+    CHECK(fed.error().code == ErrorCode::resource_exhausted);
 }
 
 TEST_CASE("bad prefixes are refused before anything is allocated") {
