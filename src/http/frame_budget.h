@@ -14,8 +14,9 @@ class FrameBudget {
     using Time = std::chrono::steady_clock::time_point;
     static constexpr std::int64_t burst = 4096;
     static constexpr std::int64_t per_second = 512;
+    static constexpr std::int64_t per_stream = 3; // HEADERS both ways, and how it ends
 
-    // Useful work: DATA sent or received, a stream accepted.
+    // Useful work: DATA sent or received, a stream begun.
     void earn(std::int64_t tokens) { tokens_ = std::min(burst, tokens_ + tokens); }
 
     // false: the peer is flooding us.

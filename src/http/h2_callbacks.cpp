@@ -16,7 +16,6 @@ constexpr std::uint64_t reset_burst = 2000;
 constexpr std::uint64_t resets_per_second = 1000;
 // A frame the peer got wrong costs it as much as this many frames that carry nothing.
 constexpr std::int64_t invalid_frame_tokens = 16;
-constexpr std::int64_t tokens_per_stream = 3;
 constexpr std::size_t reason_length = 200;
 constexpr std::size_t head_length = 9; // of a frame, RFC 9113 §4.1
 
@@ -237,7 +236,7 @@ bool H2Session::add_header(std::string_view name, std::string_view value) {
 void H2Session::request_received(StreamId id) {
     ++streams_begun_;
     streams_.insert(id); // before the call: the handler may respond from inside it
-    budget_.earn(tokens_per_stream);
+    budget_.earn(FrameBudget::per_stream);
     StreamHandler* handler =
         handler_ == nullptr ? nullptr : handler_->on_request(id, std::exchange(incoming_, {}));
     Stream* stream = streams_.find(id);

@@ -76,6 +76,7 @@ Result<StreamId> H2Session::open(const Headers& headers, StreamHandler* handler,
                                                 values.size(), end ? nullptr : &provider, nullptr);
     if (id < 0) return fail(ErrorCode::unavailable, nghttp2_strerror(id));
     ++streams_begun_;
+    budget_.earn(FrameBudget::per_stream); // the peer answers it with HEADERS
     Stream& stream = streams_.insert(id);
     stream.handler = handler;
     stream.responding = true;

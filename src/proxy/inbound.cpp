@@ -14,8 +14,6 @@ namespace {
 using traffic::Flag;
 
 constexpr Duration local_connect_timeout{5'000};
-// How long a refused stream may take to go before it is cut.
-constexpr Duration refusal_wait{5'000};
 
 // What was decided about a CONNECT request, before anything is dialled.
 struct Admission {

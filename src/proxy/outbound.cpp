@@ -116,6 +116,14 @@ Call identify_upstream(Context& context, const io::Socket& socket, const Upstrea
     return call;
 }
 
+// A refusal ends the stream in order. Cutting it instead would count as one of the resets that the
+// other agent allows on a tunnel before it closes it, with all other connections in it.
+io::Task<void> end_refused(std::unique_ptr<Relay> relay, std::shared_ptr<Tunnel> tunnel) {
+    relay->finish();
+    co_await relay->wait_closed(refusal_wait);
+    relay.reset(); // before the tunnel may go
+}
+
 // Opens a stream to one instance and waits for its agent to say that the application took it.
 io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, std::string source,
                                tls::CredentialsPtr credentials, std::string trust_domain,
@@ -142,7 +150,10 @@ io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, s
     const ConnectAnswer verdict = parse_connect_answer(answer, relay->close_code());
     attempt.flag = verdict.flag;
     attempt.detail = verdict.detail;
-    if (verdict.accepted) attempt.link.emplace(std::move(relay), std::move(*tunnel));
+    if (verdict.accepted)
+        attempt.link.emplace(std::move(relay), std::move(*tunnel));
+    else if (answer)
+        context.tasks.spawn(end_refused(std::move(relay), std::move(*tunnel)));
     co_return attempt;
 }
 

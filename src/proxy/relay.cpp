@@ -20,6 +20,11 @@ constexpr auto as_result = asio::as_tuple(asio::use_awaitable_t<io::Executor>{})
 constexpr std::size_t read_bytes = 64 << 10;
 constexpr std::size_t read_turn_bytes = 256 << 10;
 
+std::chrono::milliseconds time_left(std::chrono::steady_clock::time_point deadline) {
+    return std::chrono::ceil<std::chrono::milliseconds>(deadline -
+                                                        std::chrono::steady_clock::now());
+}
+
 } // namespace
 
 Relay::Relay(io::Executor executor)
@@ -70,8 +75,7 @@ bool Relay::finished() const {
 io::Task<std::optional<http::Headers>> Relay::answer(
     std::chrono::steady_clock::time_point deadline) {
     while (!answer_ && !stream_closed_) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-            deadline - std::chrono::steady_clock::now());
+        const auto left = time_left(deadline);
         if (left.count() <= 0) co_return std::nullopt;
         (void)co_await progress_.wait_for(left);
     }
@@ -79,7 +83,12 @@ io::Task<std::optional<http::Headers>> Relay::answer(
 }
 
 io::Task<void> Relay::wait_closed(std::chrono::milliseconds timeout) {
-    if (!stream_closed_) (void)co_await progress_.wait_for(timeout);
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    while (!stream_closed_) {
+        const auto left = time_left(deadline);
+        if (left.count() <= 0) co_return;
+        (void)co_await progress_.wait_for(left);
+    }
 }
 
 io::Task<RelayEnd> Relay::run() {

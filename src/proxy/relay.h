@@ -52,6 +52,8 @@ class Relay final : public http::StreamHandler {
         std::chrono::steady_clock::time_point deadline);
     // Relays until both directions are done. Then the socket is closed (or reset).
     [[nodiscard]] io::Task<RelayEnd> run();
+    // Of a stream that was refused: this side has nothing to send.
+    void finish() { end_local(); }
     // Until the stream is closed, for at most `timeout`.
     [[nodiscard]] io::Task<void> wait_closed(std::chrono::milliseconds timeout);
     // Ends the stream with `code`; the socket, if any, stays with the relay and is reset when the

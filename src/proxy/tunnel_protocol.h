@@ -21,6 +21,9 @@ namespace hawser::proxy {
 // itself, and its answer needs a way back.
 inline constexpr std::chrono::milliseconds answer_margin{1000};
 
+// A refused stream is ended in order by both sides; after so long, it is cut.
+inline constexpr std::chrono::milliseconds refusal_wait{5000};
+
 struct ConnectTarget {
     std::string service;
     std::uint16_t port = 0;

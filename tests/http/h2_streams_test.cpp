@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "http/frame_budget.h"
 #include "http/test_connections.h"
 
 namespace hawser::test {
@@ -289,6 +290,21 @@ TEST_CASE("a response without body ends the stream") {
     CHECK(out->headers.at(0) == Headers{{":status", "403"}});
     CHECK(out->ended);
     CHECK(*out->closed == H2Code::no_error);
+}
+
+TEST_CASE("answers without bodies are not chatter, however many a client asked for") {
+    TestLoop loop;
+    Pair pair = connect(loop, false);
+    pair.server->when_request = [](TestStream& stream) {
+        stream.connection->respond(stream.id, ok_response(), true);
+    };
+    for (int i = 0; i < 4 * http::FrameBudget::burst; ++i) {
+        TestStream* stream = pair.client->open(true);
+        REQUIRE(stream != nullptr);
+        REQUIRE(loop.until([&] { return stream->closed.has_value(); }));
+        REQUIRE(*stream->closed == H2Code::no_error);
+    }
+    close(loop, pair);
 }
 
 TEST_CASE("handlers may do anything from inside a call") {

@@ -106,6 +106,28 @@ TEST_CASE("a call leaves no count behind, taken or not") {
     CHECK(*web.context.loads.of("api").on_host == 0);
 }
 
+TEST_CASE("a refused call's stream ends in order, not with a reset") {
+    TestLoop loop;
+    FarAgent api(loop, "api-1");
+    api.when_request = [](TestStream& stream) {
+        stream.connection->respond(
+            stream.id, connect_refused(traffic::Flag::policy_denied, "no policy"), true);
+    };
+    MeshRows rows;
+    rows.add("api-1", api.endpoint());
+    Host web(loop, "web-1");
+    web.know(rows);
+    auto call = web.call();
+    const End end(loop, call);
+    REQUIRE(loop.until([&] { return end.error.has_value(); }));
+    CHECK(*end.error == asio::error::connection_reset); // the program's connection is reset
+    REQUIRE(api.requests() == 1);
+    const TestStream& stream = *api.tunnels.front()->streams.begin()->second;
+    REQUIRE(loop.until([&] { return stream.closed.has_value(); }));
+    CHECK(stream.ended);
+    CHECK(*stream.closed == http::H2Code::no_error);
+}
+
 TEST_CASE("all attempts together have the service's connect timeout") {
     TestLoop loop;
     std::list<FarAgent> silent;
