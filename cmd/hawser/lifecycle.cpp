@@ -1,5 +1,8 @@
 #include "lifecycle.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <utility>
@@ -14,8 +17,20 @@ void configure_log(const std::string& level, const std::string& format) {
                    log::parse_format(format).value_or(log::Format::automatic));
 }
 
+namespace {
+
+// A terminal that went away takes /dev/tty from the processes it controlled.
+bool has_terminal() {
+    const int terminal = ::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (terminal >= 0) ::close(terminal);
+    return terminal >= 0;
+}
+
+} // namespace
+
 Lifecycle::Lifecycle(io::Loop& loop)
     : signals_(loop.executor(), SIGTERM, SIGINT, SIGHUP),
+      had_terminal_(has_terminal()),
       systemd_(host::Systemd::from_environment()),
       tasks_(loop.executor()) {
     // A peer that went away is an error of the write, not the end of the process.
@@ -26,9 +41,19 @@ Lifecycle::Lifecycle(io::Loop& loop)
 void Lifecycle::wait_for_signal() {
     signals_.async_wait([this](const asio::error_code& error, int number) {
         if (error) return;
-        end(number);
+        if (number == SIGHUP)
+            hang_up();
+        else
+            end(number);
         wait_for_signal();
     });
+}
+
+void Lifecycle::hang_up() {
+    if (had_terminal_ && !has_terminal()) return end(SIGHUP);
+    if (!reload_) return log::info("nothing to read again", {{"signal", SIGHUP}});
+    log::info("reading again what changed", {});
+    reload_();
 }
 
 void Lifecycle::end(int number) {
@@ -58,7 +83,7 @@ void Lifecycle::ready(std::string_view status) {
 }
 
 int Lifecycle::ended(const Result<void>& result) {
-    stop_ = hurry_ = nullptr;
+    stop_ = hurry_ = reload_ = nullptr;
     if (!stopping_) (void)systemd_.stopping(result ? "ended" : result.error().message);
     if (result) return done;
     log::error("cannot go on", {{"error", result.error()}});

@@ -20,14 +20,15 @@ void configure_log(const std::string& level, const std::string& format);
 
 class Lifecycle {
   public:
-    // Takes over SIGTERM, SIGINT and SIGHUP (a terminal that went away must not leave kernel rules
-    // behind), and ignores SIGPIPE.
+    // Takes over SIGTERM, SIGINT and SIGHUP, and ignores SIGPIPE.
     explicit Lifecycle(io::Loop& loop);
 
     // What the first SIGTERM or SIGINT does, from the loop; at once if it has already come. The
     // second one does what `hurry` says, the third ends the process where it stands; without a
     // `hurry` the second.
     void on_stop(std::function<void()> stop, std::function<void()> hurry = nullptr);
+    // What SIGHUP does, unless it tells that the terminal went away: then it stops.
+    void on_reload(std::function<void()> reload) { reload_ = std::move(reload); }
     [[nodiscard]] bool stopping() const { return stopping_; }
 
     void ready(std::string_view status); // and from now on the watchdog is fed
@@ -39,9 +40,11 @@ class Lifecycle {
   private:
     void wait_for_signal();
     void end(int signal);
+    void hang_up();
 
     asio::basic_signal_set<io::Executor> signals_;
-    std::function<void()> stop_, hurry_;
+    std::function<void()> stop_, hurry_, reload_;
+    bool had_terminal_;
     bool stopping_ = false;
     host::Systemd systemd_;
     io::TaskGroup tasks_;

@@ -38,8 +38,10 @@ class AgentProgram {
                              }});
         if (!agent) co_return fail(std::move(agent.error()));
         lifecycle_.on_stop([&agent] { (*agent)->stop(); }, [&agent] { (*agent)->hurry(); });
+        lifecycle_.on_reload([&agent] { (*agent)->reload(); });
         Result<void> result = co_await (*agent)->run();
         lifecycle_.on_stop(nullptr);
+        lifecycle_.on_reload(nullptr);
         co_return result;
     }
 

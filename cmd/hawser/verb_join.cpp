@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "agent/join.h"
+#include "agent/state_dir.h"
 #include "config/agent_config.h"
 #include "config/config_file.h"
 #include "console.h"
@@ -72,18 +73,27 @@ Result<agent::JoinResult> join_now(agent::JoinOptions options) {
     return *std::move(result);
 }
 
-void print(const agent::JoinResult& joined, bool as_json) {
-    if (as_json) {
+// What is left to do; the token's servers are stored, the services of this host are not known yet.
+std::string next_step(const Options& options) {
+    const std::string config = options.config.empty() ? default_config : options.config;
+    const bool unit = config == default_config && ::access("/run/systemd/system", F_OK) == 0;
+    return std::format("next: say in {} which services run here, then {}", config,
+                       unit ? "systemctl enable --now hawser-agent" : "hawser agent -c " + config);
+}
+
+void print(const agent::JoinResult& joined, const Options& options) {
+    if (options.json) {
         print_json({{"identity", joined.node.to_uri()},
                     {"already", joined.already},
                     {"expires_at", time_json(joined.expires_at)},
                     {"services", joined.services},
-                    {"server", joined.server}});
+                    {"server", joined.server},
+                    {"agent_told", joined.agent_told}});
         return;
     }
     if (joined.already) {
-        print_line(std::format("this host already is {}, until {}", joined.node.to_uri(),
-                               time_text(joined.expires_at)));
+        print_line(std::format("this host already is {}, until {}, and the token is used up",
+                               joined.node.to_uri(), time_text(joined.expires_at)));
         return;
     }
     std::string services;
@@ -92,6 +102,8 @@ void print(const agent::JoinResult& joined, bool as_json) {
     print_line(std::format("joined as {} through {}", joined.node.to_uri(), joined.server));
     print_line(std::format("certificate until {}; may speak for: {}", time_text(joined.expires_at),
                            services.empty() ? "no service" : services));
+    print_line(joined.agent_told ? "the agent of this host uses it from now on"
+                                 : next_step(options));
 }
 
 int run(const Options& options) {
@@ -110,6 +122,8 @@ int run(const Options& options) {
         if (!endpoint) return report(endpoint.error());
         join_options.servers.push_back(*endpoint);
     }
+    if (auto acting = agent::StateDir::act_as_owner(join_options.data_dir); !acting)
+        return report(acting.error());
     const Result<agent::JoinResult> joined = join_now(std::move(join_options));
     if (!joined) {
         const int code = report(joined.error());
@@ -117,7 +131,7 @@ int run(const Options& options) {
                             joined.error().code == ErrorCode::deadline_exceeded;
         return absent ? unreachable : code;
     }
-    print(*joined, options.json);
+    print(*joined, options);
     return done;
 }
 
@@ -137,7 +151,10 @@ void add_join(CLI::App& root, Action& chosen) {
         ->type_name("DIR");
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer(
-        "The private key is made here and never leaves. Joining again changes nothing.\n"
+        "The private key is made here and never leaves. Joining again with the same token changes\n"
+        "nothing; a new token brings back a host that was deleted, or names its services anew, "
+        "also\n"
+        "while the agent runs.\n"
         "Example:\n  hawser token create --node web-1 --services web | ssh web-1 sudo hawser join "
         "-");
     on_chosen(verb, chosen, options, run);

@@ -63,6 +63,7 @@ io::Task<void> Agent::begin() {
     co_await settle_leftovers();
     if (enrolment_.identity) {
         begin_as(std::move(*enrolment_.identity));
+        if (!enrolment_.token.empty()) co_await join_again();
         co_return;
     }
     auto identity = co_await enrol(enrolment_, state_, random_);
@@ -70,6 +71,29 @@ io::Task<void> Agent::begin() {
         begin_as(std::move(*identity));
     } else {
         give_up(std::move(identity.error()));
+    }
+}
+
+// Meanwhile it serves as who it is.
+io::Task<void> Agent::join_again() {
+    const auto identity = co_await enrol(enrolment_, state_, random_);
+    if (!identity)
+        log::warn("the join token was not used", {{"error", identity.error()}});
+    else
+        reload();
+}
+
+void Agent::reload() {
+    if (!certificates_) return; // it has not joined yet
+    auto stored = load_identity(state_);
+    if (!stored || !*stored) {
+        const std::string why = stored ? "it is gone" : stored.error().message;
+        log::warn("the stored identity can't be used; going on with the old one", {{"error", why}});
+    } else if ((*stored)->id.to_uri() != certificates_->report().front().id.to_uri()) {
+        log::warn("the folder holds another identity now; restart to become it",
+                  {{"identity", (*stored)->id.to_uri()}});
+    } else {
+        certificates_->rejoined(std::move(**stored));
     }
 }
 

@@ -70,6 +70,8 @@ class Agent {
     // still takes the kernel's rules along.
     void stop();
     void hurry();
+    // Reads again what may have changed on disk: the identity, after `hawser join`.
+    void reload();
 
     [[nodiscard]] const BoundEndpoints& bound() const { return bound_; }
     [[nodiscard]] bool ready() const { return ready_; }
@@ -92,6 +94,7 @@ class Agent {
     [[nodiscard]] io::Task<void> begin();
     [[nodiscard]] io::Task<void> settle_leftovers();
     void begin_as(NodeIdentity identity);
+    [[nodiscard]] io::Task<void> join_again();
     void load_cache();
     void give_up(Error why);
     [[nodiscard]] io::Task<void> cache_changes();

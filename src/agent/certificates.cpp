@@ -80,6 +80,7 @@ void Certificates::adopt(Entry& entry, tls::KeyPair pair) {
     entry.credentials = std::move(*credentials);
     entry.not_after = leaf->not_after;
     entry.next = renewal_time(leaf->not_before, leaf->not_after, random_);
+    entry.last_error.clear();
 }
 
 void Certificates::start() {
@@ -89,6 +90,19 @@ void Certificates::start() {
 io::Task<void> Certificates::stop() {
     tasks_.cancel();
     co_await tasks_.join();
+}
+
+void Certificates::rejoined(NodeIdentity node) {
+    if (node.pair.chain_pem == entries_.front()->pair.chain_pem) return;
+    log::info("this host joined once more", {{"expires", format_time(node.not_after)}});
+    adopt(*entries_.front(), std::move(node.pair));
+    for (const auto& entry : entries_) {
+        if (entry->last_error.empty()) continue;
+        entry->next = 0;
+        entry->backoff.reset();
+    }
+    on_change_(true);
+    wake_.notify();
 }
 
 void Certificates::set_trust(const model::TrustDomain& domain) {

@@ -49,6 +49,9 @@ class Certificates {
     void start();
     [[nodiscard]] io::Task<void> stop();
 
+    // The node joined once more: this is its identity from now on, and what servers refused to
+    // certify is asked for again.
+    void rejoined(NodeIdentity node);
     // The mesh's roots, as a server told: stored, and used from the next credentials on.
     void set_trust(const model::TrustDomain& domain);
 

@@ -5,6 +5,7 @@
 
 #include "agent/backoff.h"
 #include "agent/join.h"
+#include "agent/join_record.h"
 #include "base/bytes.h"
 #include "ca/tokens.h"
 #include "host/files.h"
@@ -49,17 +50,25 @@ Result<void> check_node_name(const config::AgentConfig& config, const std::strin
                             quote(name), quote(config.node)));
 }
 
-Result<Enrolment> from_identity(const config::AgentConfig& config, NodeIdentity identity) {
+Result<Enrolment> from_identity(const config::AgentConfig& config, NodeIdentity identity,
+                                const StateDir& state) {
     const std::string node = identity.id.name;
     if (auto same = check_node_name(config, node, "this host's identity"); !same)
         return fail(std::move(same.error()));
+    const JoinRecord record = read_joined(state);
     Enrolment enrolment{
         .node = node, .identity = std::move(identity), .token = "", .servers = config.servers};
-    // Only for its servers; by now it may be gone, or used up.
-    if (!config.servers.empty() || !config.join_token_file) return enrolment;
-    if (auto text = host::read_file(*config.join_token_file, token_file_bytes); text) {
-        if (auto token = read_token(*text); token) enrolment.servers = token->servers;
-    }
+    if (enrolment.servers.empty()) enrolment.servers = record.servers;
+    if (!config.join_token_file) return enrolment;
+    // By now it may be gone, or used up: no reason not to serve.
+    auto text = host::read_file(*config.join_token_file, token_file_bytes);
+    if (!text) return enrolment;
+    const auto token = read_token(*text);
+    if (!token) return enrolment;
+    if (enrolment.servers.empty()) enrolment.servers = token->servers;
+    const bool fresh = token->id != record.token_id || awaits_answer(state, token->id);
+    if (fresh && token->node == node && token->expires_at > io::wall_now())
+        enrolment.token = std::move(*text);
     return enrolment;
 }
 
@@ -67,7 +76,7 @@ Result<Enrolment> from_identity(const config::AgentConfig& config, NodeIdentity 
 
 Result<Enrolment> find_enrolment(const config::AgentConfig& config, const StateDir& state) {
     Usable usable = usable_identity(state);
-    if (usable.identity) return from_identity(config, std::move(*usable.identity));
+    if (usable.identity) return from_identity(config, std::move(*usable.identity), state);
     if (!config.join_token_file) {
         return fail(ErrorCode::failed_precondition,
                     usable.why_not +
@@ -98,9 +107,10 @@ io::Task<Result<NodeIdentity>> enrol(const Enrolment& enrolment, const StateDir&
                             .node = enrolment.node};
         auto joined = co_await join(std::move(options), state);
         if (joined) {
-            log::info("joined the mesh", {{"identity", joined->node.to_uri()},
-                                          {"server", joined->server},
-                                          {"expires", format_time(joined->expires_at)}});
+            if (!joined->already)
+                log::info("joined the mesh", {{"identity", joined->node.to_uri()},
+                                              {"server", joined->server},
+                                              {"expires", format_time(joined->expires_at)}});
             break;
         }
         if (joined.error().code != ErrorCode::unavailable)

@@ -48,6 +48,13 @@ Result<void> shake_hands(tls::Session& client, tls::Session& server) {
     return fail(ErrorCode::internal, "the handshake does not end");
 }
 
+// What is stored, expired or not, is of the same node and mesh.
+bool is_known_as(const StateDir& state, const NodeIdentity& identity) {
+    const auto known = load_identity(state);
+    return known && *known && (*known)->id == identity.id &&
+           std::ranges::find_first_of((*known)->roots, identity.roots) != (*known)->roots.end();
+}
+
 } // namespace
 
 std::vector<std::string> mesh_alpn() {
@@ -91,7 +98,9 @@ Result<std::optional<NodeIdentity>> load_identity(const StateDir& state) {
 }
 
 Result<void> store_identity(const StateDir& state, const NodeIdentity& identity) {
-    if (auto forgotten = state.forget_mesh(); !forgotten) return forgotten;
+    if (!is_known_as(state, identity)) {
+        if (auto forgotten = state.forget_mesh(); !forgotten) return forgotten;
+    }
     if (auto written = state.write_roots(identity.roots); !written) return written;
     return state.write_node(identity.pair);
 }

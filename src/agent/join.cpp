@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/join_record.h"
 #include "agent/server_list.h"
 #include "base/bytes.h"
 #include "base/limits.h"
@@ -46,18 +47,17 @@ Result<ca::JoinTokenText> token_for(const JoinOptions& options) {
     return token;
 }
 
-// What this host already is, if that makes the token unnecessary, or if it forbids joining.
-Result<std::optional<JoinResult>> look_before(const StateDir& state,
-                                              const ca::JoinTokenText& token) {
-    const std::optional<JoinResult> go_on;
+// What this host already is in the token's mesh, if anything; an error if it is somebody else.
+Result<std::optional<NodeIdentity>> look_before(const StateDir& state,
+                                                const ca::JoinTokenText& token) {
     auto loaded = load_identity(state);
     if (!loaded) {
         log::warn("joining anew: what is stored can't be used", {{"error", loaded.error()}});
-        return go_on;
+        return std::nullopt;
     }
-    if (!*loaded) return go_on;
-    const NodeIdentity& identity = **loaded;
-    if (identity.not_after <= io::wall_now()) return go_on;
+    if (!*loaded) return std::nullopt;
+    NodeIdentity& identity = **loaded;
+    if (identity.not_after <= io::wall_now()) return std::nullopt;
     if (identity.id.name != token.node || !has_pinned_root(identity.roots, token.root_pin)) {
         return fail(
             ErrorCode::failed_precondition,
@@ -69,13 +69,21 @@ Result<std::optional<JoinResult>> look_before(const StateDir& state,
     const tls::TrustBundle trust{.roots = identity.roots, .intermediates = {}};
     if (auto proven = proven_credentials(identity.id, identity.pair, trust); !proven) {
         log::warn("joining anew: the stored identity is of no use", {{"error", proven.error()}});
-        return go_on;
+        return std::nullopt;
     }
-    return JoinResult{.node = identity.id,
-                      .already = true,
-                      .expires_at = identity.not_after,
-                      .services = {},
-                      .server = ""};
+    return std::optional(std::move(identity));
+}
+
+bool is_spent(const StateDir& state, const ca::JoinTokenText& token) {
+    return read_joined(state).token_id == token.id && !awaits_answer(state, token.id);
+}
+
+JoinResult already(const NodeIdentity& identity) {
+    return {.node = identity.id,
+            .already = true,
+            .expires_at = identity.not_after,
+            .services = {},
+            .server = ""};
 }
 
 // The server's certificate is what names the trust domain: the request is made after the handshake.
@@ -141,8 +149,8 @@ Result<NodeIdentity> accept_answer(const Answer& answer, const ca::JoinTokenText
     return identity;
 }
 
-Result<Attempt> prepare(ca::JoinTokenText token) {
-    auto key = tls::generate_key_pem();
+Result<Attempt> prepare(ca::JoinTokenText token, const StateDir& state) {
+    auto key = join_key(state, token.id);
     if (!key) return fail(std::move(key.error()));
     tls::CredentialsOptions options;
     options.alpn = mesh_alpn();
@@ -169,6 +177,40 @@ io::Task<Result<std::pair<Answer, Endpoint>>> ask_in_turn(std::vector<Endpoint> 
     co_return fail(code, std::move(reasons));
 }
 
+// What joining changes on disk, the identity first: everything else can be had again.
+Result<void> store(const StateDir& state, const NodeIdentity& identity, const JoinRecord& record) {
+    if (auto stored = store_identity(state, identity); !stored) return stored;
+    if (auto stored = write_joined(state, record); !stored) return stored;
+    return forget_join_key(state);
+}
+
+io::Task<Result<JoinResult>> spend(ca::JoinTokenText token, std::vector<Endpoint> servers,
+                                   const StateDir& state) {
+    if (token.expires_at != 0 && token.expires_at <= io::wall_now()) {
+        co_return fail(ErrorCode::unauthenticated,
+                       "the token expired at " + format_time(token.expires_at));
+    }
+    if (servers.empty()) servers = token.servers;
+    if (servers.empty())
+        co_return fail(ErrorCode::invalid, "the token names no server: say which to ask");
+    auto attempt = prepare(token, state);
+    if (!attempt) co_return fail(std::move(attempt.error()));
+    auto answered = co_await ask_in_turn(servers, *attempt);
+    if (!answered) co_return fail(std::move(answered.error()));
+    auto& [answer, server] = *answered;
+    auto identity = accept_answer(answer, token, std::move(attempt->key_pem));
+    if (!identity) co_return fail(std::move(identity.error()), server.to_string());
+    const JoinRecord record{.token_id = token.id, .servers = std::move(servers)};
+    if (auto stored = store(state, *identity, record); !stored)
+        co_return fail(std::move(stored.error()), "storing the identity");
+    const v1::JoinResponse& response = answer.response;
+    co_return JoinResult{.node = identity->id,
+                         .already = false,
+                         .expires_at = identity->not_after,
+                         .services = {response.services().begin(), response.services().end()},
+                         .server = server.to_string()};
+}
+
 } // namespace
 
 Result<ca::JoinTokenText> read_token(const std::string& text) {
@@ -183,12 +225,18 @@ io::Task<Result<JoinResult>> join(JoinOptions options) {
     auto token = token_for(options);
     if (!token) co_return fail(std::move(token.error()));
     // Without the lock first: an agent may be running with this very identity.
-    auto before = look_before(StateDir::peek(options.data_dir), *token);
+    const StateDir shared = StateDir::peek(options.data_dir);
+    auto before = look_before(shared, *token);
     if (!before) co_return fail(std::move(before.error()));
-    if (*before) co_return std::move(**before);
+    if (*before && is_spent(shared, *token)) co_return already(**before);
     auto state = StateDir::open(options.data_dir);
-    if (!state) co_return fail(std::move(state.error()));
-    co_return co_await join(std::move(options), *state);
+    if (state) co_return co_await join(std::move(options), *state);
+    // It goes on being who it is, and each file is replaced as a whole: no need to stop it.
+    if (!*before || state.error().code != ErrorCode::already_exists)
+        co_return fail(std::move(state.error()));
+    auto joined = co_await join(std::move(options), shared);
+    if (joined && !joined->already) joined->agent_told = StateDir::wake_holder(shared.path());
+    co_return joined;
 }
 
 io::Task<Result<JoinResult>> join(JoinOptions options, const StateDir& state) {
@@ -196,30 +244,18 @@ io::Task<Result<JoinResult>> join(JoinOptions options, const StateDir& state) {
     if (!token) co_return fail(std::move(token.error()));
     auto before = look_before(state, *token);
     if (!before) co_return fail(std::move(before.error()));
-    if (*before) co_return std::move(**before);
-    if (token->expires_at != 0 && token->expires_at <= io::wall_now()) {
-        co_return fail(ErrorCode::failed_precondition,
-                       "the token expired at " + format_time(token->expires_at));
-    }
-    std::vector<Endpoint> servers = options.servers.empty() ? token->servers : options.servers;
-    if (servers.empty())
-        co_return fail(ErrorCode::invalid, "the token names no server: say which to ask");
-
-    auto attempt = prepare(*token);
-    if (!attempt) co_return fail(std::move(attempt.error()));
-    auto answered = co_await ask_in_turn(std::move(servers), *attempt);
-    if (!answered) co_return fail(std::move(answered.error()));
-    auto& [answer, server] = *answered;
-    auto identity = accept_answer(answer, *token, std::move(attempt->key_pem));
-    if (!identity) co_return fail(std::move(identity.error()), server.to_string());
-    if (auto stored = store_identity(state, *identity); !stored)
-        co_return fail(std::move(stored.error()), "storing the identity");
-    const v1::JoinResponse& response = answer.response;
-    co_return JoinResult{.node = identity->id,
-                         .already = false,
-                         .expires_at = identity->not_after,
-                         .services = {response.services().begin(), response.services().end()},
-                         .server = server.to_string()};
+    if (*before && is_spent(state, *token)) co_return already(**before);
+    auto joined = co_await spend(*token, std::move(options.servers), state);
+    // What the servers call a wrong state of a token that exists is its being used up.
+    if (joined || !*before || joined.error().code != ErrorCode::failed_precondition)
+        co_return joined;
+    log::info("the token is used up, and this host is in the mesh", {{"error", joined.error()}});
+    JoinRecord record = read_joined(state);
+    record.token_id = token->id; // not to be asked again
+    if (auto stored = write_joined(state, record); !stored)
+        log::warn("the token's use was not noted", {{"error", stored.error()}});
+    (void)forget_join_key(state);
+    co_return already(**before);
 }
 
 } // namespace hawser::agent

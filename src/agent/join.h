@@ -1,4 +1,5 @@
-// Enrolling this host: `hawser join`, and the agent's first start with join_token_file.
+// Enrolling this host: `hawser join`, and the agent's start with join_token_file. Also once more,
+// with a new token: after the mesh forgot this node, or to let it speak for other services.
 //
 // The token is the credential, its pin is the trust: the private key is made here and never
 // leaves; the server is believed only if its chain ends in the pinned root; what it returns is
@@ -26,21 +27,23 @@ struct JoinOptions {
 
 struct JoinResult {
     model::Identity node;
-    bool already = false;              // had joined before; the token was not used
+    bool already = false;              // had joined before, and this token is used up
     WallTime expires_at = 0;           // of the node's certificate
     std::vector<std::string> services; // that the token allows; unknown when `already`
     std::string server;                // that answered; empty when `already`
+    bool agent_told = false;           // a running agent of this host uses it from now on
 };
 
 // White space around it is ignored.
 [[nodiscard]] Result<ca::JoinTokenText> read_token(const std::string& text);
 
-// Idempotent: a host that has a valid identity of the token's mesh and node is left alone. Codes:
-// invalid (the token's text), failed_precondition (expired, used, other node, other mesh),
-// permission_denied or unauthenticated (what the server said), unavailable (none reached; the
-// message has the reason of each).
+// Idempotent: a host that is in the token's mesh under the token's name is left alone if the token
+// is the one it joined with, or used up. Also while an agent runs in the folder, which is then
+// told. Codes: invalid (the token's text), failed_precondition (used, other node, other mesh),
+// permission_denied or unauthenticated (expired, or what the server said), unavailable (none
+// reached; the message has the reason of each).
 [[nodiscard]] io::Task<Result<JoinResult>> join(JoinOptions options);
-// Where the state folder is held already.
+// For the holder of the state folder.
 [[nodiscard]] io::Task<Result<JoinResult>> join(JoinOptions options, const StateDir& state);
 
 } // namespace hawser::agent

@@ -1,11 +1,14 @@
 #include "agent/state_dir.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -88,9 +91,19 @@ Result<StateDir> StateDir::open(std::string path) {
 Result<void> StateDir::act_as_owner(const std::string& path) {
     struct stat info{};
     if (::geteuid() != 0 || ::stat(path.c_str(), &info) != 0 || info.st_uid == 0) return {};
-    if (::setegid(info.st_gid) != 0 || ::seteuid(info.st_uid) != 0)
+    const uid_t user = info.st_uid;
+    const gid_t group = info.st_gid;
+    if (::setgroups(1, &group) != 0 || ::setresgid(group, group, group) != 0 ||
+        ::setresuid(user, user, user) != 0)
         return fail_errno(errno, "acting as the owner of " + path);
     return {};
+}
+
+bool StateDir::wake_holder(const std::string& path) {
+    const auto text = host::read_file(path + "/lock", 64);
+    pid_t pid = 0;
+    if (text) (void)std::from_chars(text->data(), text->data() + text->size(), pid);
+    return pid > 1 && pid != ::getpid() && ::kill(pid, SIGHUP) == 0;
 }
 
 StateDir::StateDir(StateDir&& other) noexcept

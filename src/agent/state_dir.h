@@ -3,6 +3,7 @@
 //   lock               held while a process uses the folder; holds its pid
 //   node.pem           the node's private key and certificate chain
 //   roots.pem          the roots this host trusts
+//   joined, join.key   see join_record.h
 //   services/NAME.pem  key and chain of each local service's identity
 //   snapshot.cache     see snapshot_cache.h
 //   kernel-rules       empty; there while the kernel may hold rules of this agent
@@ -28,8 +29,10 @@ class StateDir {
     static Result<StateDir> open(std::string path);
     // For programs that root runs on a folder of the agent's own user (`hawser join`): goes on
     // with that user's rights, so that what is written belongs to the agent. Nothing to do for
-    // others, and where there is no folder yet. Changes the whole process.
+    // others, and where there is no folder yet. For good, and for the whole process.
     static Result<void> act_as_owner(const std::string& path);
+    // Asks the process that holds the folder to look at it again (SIGHUP). False: it could not be.
+    static bool wake_holder(const std::string& path);
     // Only to look: neither made nor locked.
     static StateDir peek(std::string path) { return StateDir(std::move(path), -1); }
 

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include "agent/enrolment.h"
+#include "agent/join.h"
+#include "agent/join_record.h"
 #include "ca/tokens.h"
 #include "fixtures.h"
 #include "host/files.h"
@@ -112,6 +114,22 @@ TEST_CASE("a valid identity needs no token, not even a readable one") {
     CHECK(value_of(find_enrolment(test.config, test.state)).servers.size() == 1);
     test.config.servers = {value_of(Endpoint::parse("10.0.0.1:7443"))};
     CHECK(value_of(find_enrolment(test.config, test.state)).servers == test.config.servers);
+}
+
+TEST_CASE("beside a valid identity only a token that was not used yet counts") {
+    EnrolmentCase test;
+    succeed(store_identity(test.state, test.authority.node("web-1")));
+    test.write_token("web-1");
+    CHECK_FALSE(value_of(find_enrolment(test.config, test.state)).token.empty());
+    const auto text = value_of(host::read_file(test.folder.path("token"), 1 << 16));
+    const Endpoint known = value_of(Endpoint::parse("10.0.0.7:7443"));
+    succeed(
+        write_joined(test.state, {.token_id = value_of(read_token(text)).id, .servers = {known}}));
+    const auto found = value_of(find_enrolment(test.config, test.state));
+    CHECK(found.token.empty());
+    CHECK(found.servers == std::vector{known}); // those it joined at
+    test.write_token("web-2");                  // another host's
+    CHECK(value_of(find_enrolment(test.config, test.state)).token.empty());
 }
 
 TEST_CASE("an expired identity is replaced by the token's, or said to be expired") {

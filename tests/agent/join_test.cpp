@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "agent/join_record.h"
 #include "host/files.h"
 #include "mesh.h"
 
@@ -40,6 +41,91 @@ TEST_CASE("a token enrols a host once; again on the same host is fine without us
     const StateDir held = value_of(StateDir::open(test.mesh.folder.path("web-1")));
     test.mesh.stop_server();
     CHECK(value_of(test.join(test.options(token))).already);
+}
+
+TEST_CASE("a new token is used by a host that joined before, also while its agent runs") {
+    JoinCase test;
+    const std::string first = test.mesh.make_token("web-1", {"web"});
+    CHECK(test.join(test.options(first)));
+    const std::string second = test.mesh.make_token("web-1", {"web", "api"});
+    const StateDir held = value_of(StateDir::open(test.mesh.folder.path("web-1")));
+    succeed(host::write_file(held.cache_file(), "what it knew"));
+    const JoinResult again = value_of(test.join(test.options(second)));
+    CHECK_FALSE(again.already);
+    CHECK_FALSE(again.agent_told); // the holder is this very process
+    CHECK(again.services == std::vector<std::string>{"web", "api"});
+    CHECK(std::filesystem::exists(held.cache_file())); // it is who it was
+    CHECK(value_of(test.join(test.options(second))).already);
+    // The server's word counts where nothing is noted.
+    succeed(host::remove_file(held.path() + "/joined"));
+    CHECK(value_of(test.join(test.options(first))).already);
+    test.mesh.stop_server();
+    CHECK(value_of(test.join(test.options(first))).already); // noted by now
+    CHECK_FALSE(test.join(test.options(second)));
+}
+
+TEST_CASE("a host that the mesh forgot comes back with a new token") {
+    JoinCase test;
+    CHECK(test.join(test.options(test.mesh.make_token("web-1", {"web"}))));
+    v1::DeleteRequest forget;
+    forget.set_kind("node");
+    forget.set_name("web-1");
+    (void)test.mesh.call<v1::DeleteResponse>("Delete", std::move(forget));
+    const std::string token = test.mesh.make_token("web-1", {"web"});
+    CHECK_FALSE(value_of(test.join(test.options(token))).already);
+}
+
+TEST_CASE("a join whose answer did not come is repeated with the same key") {
+    JoinCase test;
+    const std::string token = test.mesh.make_token("web-1", {"web"});
+    test.mesh.stop_server();
+    CHECK_FALSE(test.join(test.options(token)));
+    const StateDir state = StateDir::peek(test.mesh.folder.path("web-1"));
+    const std::string id = value_of(ca::JoinTokenText::parse(token)).id;
+    CHECK(awaits_answer(state, id));
+    CHECK_FALSE(awaits_answer(state, "another"));
+    const std::string key = value_of(join_key(state, id));
+    test.mesh.start_server();
+    CHECK(test.join(test.options(token)));
+    CHECK(std::string_view(value_of(load_identity(state))->pair.key_pem) == key);
+    CHECK_FALSE(awaits_answer(state, id));
+    CHECK(read_joined(state).token_id == id);
+    CHECK(read_joined(state).servers == std::vector{test.mesh.server_endpoint()});
+
+    // What is damaged is replaced.
+    succeed(host::write_file(state.path() + "/join.key", id + "\nnonsense"));
+    CHECK_FALSE(awaits_answer(state, id));
+    CHECK(value_of(join_key(state, id)) != key);
+}
+
+TEST_CASE("a running agent uses what joining once more brought") {
+    JoinCase test;
+    config::AgentConfig config = test.mesh.agent_config("web-1", {"web"});
+    config.services = {caller("web", "api"), offered("api", 1)};
+    auto agent = test.mesh.start(config);
+    const auto certificates = [&] {
+        int valid = 0;
+        for (const v1::CertificateState& each : agent->status().certificates())
+            valid += int{each.not_after_ms() > io::wall_now()};
+        return valid;
+    };
+    CHECK(test.mesh.loop.until([&] { return agent->status().certificates_size() == 3; }));
+    CHECK(test.mesh.loop.until([&] { return certificates() == 2; })); // not for api
+    CHECK_FALSE(
+        value_of(test.join(test.options(test.mesh.make_token("web-1", {"web", "api"})))).already);
+    agent->agent().reload();
+    CHECK(test.mesh.loop.until([&] { return certificates() == 3; }));
+    CHECK(test.mesh.loop.until([&] { return agent->status().warnings().empty(); }));
+
+    // A new token where the agent looks for one is used at its next start.
+    agent->stop();
+    agent.reset();
+    config.services.push_back(offered("db", 2));
+    succeed(host::write_file(*config.join_token_file,
+                             test.mesh.make_token("web-1", {"web", "api", "db"})));
+    agent = test.mesh.start(config);
+    CHECK(test.mesh.loop.until([&] { return certificates() == 4; }));
+    agent->stop();
 }
 
 TEST_CASE("a used token is refused elsewhere") {

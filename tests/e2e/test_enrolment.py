@@ -44,6 +44,51 @@ def test_join_enrols_a_host_once_and_says_so_again(mesh):
     check_contains(agent.output("status"), "hawser.local", "status")
 
 
+def test_a_deleted_host_comes_back_with_a_new_token_while_its_agent_runs(mesh):
+    mesh.start_server()
+    agent = mesh.start_agent("web", [service("web", user=WEB_UID), service("api", port=8080)])
+    mesh.server.output("delete", "node", "web")
+    wait_until(lambda: not agent.status()["server"], 10, "the agent is turned away")
+    token = mesh.server.create_token("web", ["web", "api"])
+    joined = join(mesh, agent, token)
+    check_equal(joined.returncode, 0, f"join ({joined.stderr})")
+    check_contains(joined.stdout, "the agent of this host uses it", "what join says")
+    wait_until(lambda: agent.status()["server"], 10, "the agent is back")
+    wait_until(lambda: agent.is_registered({"name": "api", "port": 8080}), 10, "with its service")
+
+
+def test_a_new_token_lets_a_host_offer_another_service(mesh):
+    mesh.start_server()
+    agent = mesh.add_agent("api", [service("api", port=8080), service("db", port=5432)])
+    agent.enrol(names=["api"])
+    agent.launch()
+    wait_until(lambda: agent.is_registered({"name": "api", "port": 8080}), 15, "api is registered")
+    check_equal(join(mesh, agent, mesh.server.create_token("api", ["api", "db"])).returncode, 0,
+                "join with the new token")
+    wait_until(lambda: agent.is_registered({"name": "db", "port": 5432}), 15, "db is registered")
+
+
+def test_root_joins_for_the_owner_of_the_folder_and_says_what_is_next(mesh):
+    mesh.start_server()
+    agent = mesh.add_agent("web", [service("web", user=WEB_UID)],
+                           intercept={"mode": "explicit"})
+    del agent.config["servers"]  # the token has them
+    agent.config["socket"] = os.path.join(agent.data_dir, "agent.sock")
+    agent.write_config()
+    os.mkdir(agent.data_dir, 0o700)
+    os.chown(agent.data_dir, 61007, 61007)
+    result = join(mesh, agent, mesh.server.create_token("web", ["web"]))
+    check_equal(result.returncode, 0, f"join ({result.stderr})")
+    check_contains(result.stdout, "next: ", "what join says")
+    check_contains(result.stdout, "hawser agent", "what join says")
+    for folder, _, names in os.walk(agent.data_dir):
+        for path in [folder] + [os.path.join(folder, name) for name in names]:
+            check_equal(os.stat(path).st_uid, 61007, f"owner of {path}")
+    agent.process = agent.host.start(mesh.binary, "agent", "-c", agent.config_path, uid=61007,
+                                     name="agent")
+    wait_until(lambda: len(mesh.server.status()["agents"]) == 1, 15, "it finds the server")
+
+
 def test_a_used_token_is_refused(mesh):
     mesh.start_server()
     first, second = web_agent(mesh), web_agent(mesh, "web2")
