@@ -15,7 +15,8 @@ namespace hawser::agent {
 namespace {
 
 constexpr std::chrono::milliseconds first_pause{250};
-constexpr std::chrono::milliseconds longest_pause{5'000};
+// A server that is back finds its agents back before it takes their instances for dead.
+constexpr std::chrono::milliseconds longest_pause{2'000};
 // What refused a registration may pass (a full disk, a missing right): it is said again.
 constexpr std::chrono::milliseconds refusal_pause{5'000};
 // Less than limits::connect_timeout: with one of three servers silent, the next must be reached
