@@ -87,7 +87,7 @@ int Lifecycle::ended(const Result<void>& result) {
     if (!stopping_) (void)systemd_.stopping(result ? "ended" : result.error().message);
     if (result) return done;
     log::error("cannot go on", {{"error", result.error()}});
-    return failed;
+    return result.error().code == ErrorCode::invalid ? usage : failed; // as report() does
 }
 
 io::Task<void> Lifecycle::finish() {

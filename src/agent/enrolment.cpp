@@ -12,6 +12,7 @@
 #include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
+#include "model/identity.h"
 
 namespace hawser::agent {
 namespace {
@@ -72,6 +73,13 @@ Result<Enrolment> from_identity(const config::AgentConfig& config, NodeIdentity 
     return enrolment;
 }
 
+// The token names the node: this is what to name in it.
+std::string name_to_ask_for(const config::AgentConfig& config) {
+    if (!config.node.empty()) return config.node;
+    const std::string host = host::machine_facts().hostname;
+    return model::check_name(host, "node name") ? host : "NAME";
+}
+
 } // namespace
 
 Result<Enrolment> find_enrolment(const config::AgentConfig& config, const StateDir& state) {
@@ -79,9 +87,9 @@ Result<Enrolment> find_enrolment(const config::AgentConfig& config, const StateD
     if (usable.identity) return from_identity(config, std::move(*usable.identity), state);
     if (!config.join_token_file) {
         return fail(ErrorCode::failed_precondition,
-                    usable.why_not +
-                        "; make a token with `hawser token create` and run `hawser "
-                        "join`, or set join_token_file");
+                    std::format("{}; make a token with `hawser token create --node {}` and run "
+                                "`hawser join`, or set join_token_file",
+                                usable.why_not, name_to_ask_for(config)));
     }
     const std::string& file = *config.join_token_file;
     auto text = host::read_file(file, token_file_bytes);

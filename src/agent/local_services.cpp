@@ -43,6 +43,10 @@ std::vector<host::Check> checks_of(const config::ServiceConfig& service) {
     return checks;
 }
 
+std::string at(const std::string& place) {
+    return place.empty() ? "" : place + ": ";
+}
+
 // What a program printed becomes part of a resource: text, and short.
 std::string fit_reason(const std::string& reason) {
     constexpr std::size_t shown = 512;
@@ -78,7 +82,7 @@ Result<std::unique_ptr<LocalServiceSet>> LocalServiceSet::open(
     std::vector<proxy::LocalService> local;
     for (const config::ServiceConfig& service : services) {
         if (auto added = set->add(node, service, local); !added)
-            return fail(std::move(added.error()), std::format("service {}", quote(service.name)));
+            return fail(std::move(added.error()));
     }
     set->view_ = std::make_shared<const proxy::LocalServices>(std::move(local));
     return set;
@@ -90,14 +94,15 @@ Result<void> LocalServiceSet::add(const std::string& node, const config::Service
     std::optional<uid_t> owner;
     if (service.user) {
         auto uid = host::user_id(*service.user);
-        if (!uid) return fail(std::move(uid.error()));
+        if (!uid) return fail(ErrorCode::invalid, at(service.user_place) + uid.error().message);
         owner = *uid;
         const auto name = host::user_name(*uid);
         entry.owner = std::format("uid {}{}", *uid, name ? " (" + *name + ")" : "");
     }
     for (const Entry& other : entries_) {
         if (other.config.name == service.name && other.config.port == service.port)
-            return fail(ErrorCode::invalid, std::format("port {} is given twice", service.port));
+            return fail(ErrorCode::invalid, std::format("service {}: port {} is given twice",
+                                                        quote(service.name), service.port));
     }
     if (service.port != 0) {
         entry.instance = {.node = node,

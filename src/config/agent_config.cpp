@@ -89,17 +89,18 @@ void read_telemetry(Table& file, AgentConfig& config) {
     file.not_yet("tracing");
 }
 
-void read_services(Table& file, std::vector<PlacedService>& services) {
+void read_services(Table& file, const std::string& name, std::vector<PlacedService>& services) {
     file.tables("service", limits::instances_per_node, [&](Table& table) {
-        services.push_back({.service = read_service(table), .place = table.place()});
+        services.push_back({.service = read_service(table, name), .place = table.place()});
     });
 }
 
-void read_agent(Table& file, AgentConfig& config, std::vector<PlacedService>& services) {
+void read_agent(Table& file, const std::string& name, AgentConfig& config,
+                std::vector<PlacedService>& services) {
     read_host(file, config);
     read_traffic(file, config);
     read_telemetry(file, config);
-    read_services(file, services);
+    read_services(file, name, services);
 }
 
 Result<AgentConfig> parse(const std::string& text, const std::string& name,
@@ -110,7 +111,7 @@ Result<AgentConfig> parse(const std::string& text, const std::string& name,
     problems.add(std::move(parsed.problems));
     if (problems.empty()) {
         Table file(parsed.root, problems);
-        read_agent(file, config, services);
+        read_agent(file, name, config, services);
         file.finish();
         check_services(services, 0, problems);
     }
@@ -128,7 +129,7 @@ Result<void> parse_service_file(const std::string& path, std::vector<PlacedServi
     const std::size_t first = services.size();
     if (problems.empty()) {
         Table file(parsed.root, problems);
-        read_services(file, services);
+        read_services(file, path, services);
         file.finish();
         check_services(services, first, problems);
     }
@@ -161,7 +162,7 @@ std::vector<std::string_view> agent_keys() {
     Table file(empty, ignored);
     AgentConfig config;
     std::vector<PlacedService> services;
-    read_agent(file, config, services);
+    read_agent(file, "", config, services);
     return file.known();
 }
 
@@ -169,7 +170,7 @@ std::vector<std::string_view> agent_service_keys() {
     const Value empty;
     Problems ignored;
     Table table(empty, ignored);
-    (void)read_service(table);
+    (void)read_service(table, "");
     return table.known();
 }
 

@@ -29,6 +29,7 @@ struct CheckConfig {
 struct UpstreamConfig {
     std::string service;
     Endpoint listen;
+    std::string place; // "FILE:LINE:COLUMN", for what only the running agent finds wrong
 };
 
 struct ServiceConfig {
@@ -36,6 +37,8 @@ struct ServiceConfig {
     std::uint16_t port = 0;          // 0: calls others but offers nothing itself
     IpAddress address;               // where the agent dials it; default 127.0.0.1
     std::optional<std::string> user; // who may speak as it: name or uid
+    std::string user_place;          // as above
+    std::string file;                // that it stands in
     std::map<std::string, std::string> labels;
     std::uint32_t weight = 1;
     std::vector<CheckConfig> checks;
@@ -47,7 +50,7 @@ enum class OnExit : std::uint8_t { open, closed };
 enum class AccessLogMode : std::uint8_t { off, errors, all };
 
 struct AgentConfig {
-    std::string node; // empty: what the join token says
+    std::string node; // empty: what the join token says, and then the identity it brought
     std::string zone;
     std::vector<Endpoint> servers;
     std::optional<std::string> join_token_file;

@@ -28,6 +28,12 @@ FileKind kind_of_services(const Value& services) {
     return agent > resources ? FileKind::agent : FileKind::resources;
 }
 
+// A file that says nothing leaves every default as it is.
+FileKind kind_by_name(std::string_view name) {
+    if (name.ends_with("agent.toml")) return FileKind::agent;
+    return name.ends_with("server.toml") ? FileKind::server : FileKind::resources;
+}
+
 Error unknown_kind(const Value& root, const std::string& name) {
     std::vector<std::string_view> all;
     for (const auto& keys : {agent_keys(), server_keys(), resource_keys()}) {
@@ -41,7 +47,6 @@ Error unknown_kind(const Value& root, const std::string& name) {
             "unknown key " + quote(entry.key) +
                 (near.empty() ? std::string() : "; did you mean '" + std::string(near) + "'?"));
     }
-    if (problems.empty()) problems.add({}, "the file is empty");
     return problems.to_error(name);
 }
 
@@ -54,6 +59,7 @@ Result<FileKind> detect_file_kind(const std::string& text, const std::string& na
         problems.add(std::move(parsed.problems));
         return fail(problems.to_error(name));
     }
+    if (parsed.root.entries.empty()) return kind_by_name(name);
     const std::size_t agent = count_known(parsed.root, agent_keys());
     const std::size_t server = count_known(parsed.root, server_keys());
     const std::size_t resources = count_known(parsed.root, resource_keys());

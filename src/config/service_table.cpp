@@ -77,8 +77,13 @@ CheckConfig read_check(Table& table) {
     return check;
 }
 
-UpstreamConfig read_upstream(Table& table) {
+std::string place_in(const std::string& file, Place place) {
+    return std::format("{}:{}:{}", file, place.line, place.column);
+}
+
+UpstreamConfig read_upstream(Table& table, const std::string& file) {
     UpstreamConfig upstream;
+    upstream.place = place_in(file, table.place_of("listen"));
     table.text("service", upstream.service, check_service_name);
     table.endpoint("listen", upstream.listen);
     table.require("service");
@@ -91,8 +96,10 @@ UpstreamConfig read_upstream(Table& table) {
 
 } // namespace
 
-ServiceConfig read_service(Table& table) {
+ServiceConfig read_service(Table& table, const std::string& file) {
     ServiceConfig service;
+    service.file = file;
+    service.user_place = place_in(file, table.place_of("user"));
     service.address = IpAddress::v4(0x7f000001);
     table.text("name", service.name, check_service_name);
     table.integer("port", service.port, std::uint16_t{1}, std::uint16_t{65535});
@@ -102,8 +109,9 @@ ServiceConfig read_service(Table& table) {
     table.integer("weight", service.weight, 0U, limits::instance_weight);
     table.tables("check", checks_per_service,
                  [&](Table& check) { service.checks.push_back(read_check(check)); });
-    table.tables("upstream", upstreams_per_service,
-                 [&](Table& upstream) { service.upstreams.push_back(read_upstream(upstream)); });
+    table.tables("upstream", upstreams_per_service, [&](Table& upstream) {
+        service.upstreams.push_back(read_upstream(upstream, file));
+    });
     table.not_yet("unit");
     table.require("name");
     if (service.address.is_unspecified()) {

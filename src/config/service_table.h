@@ -6,7 +6,8 @@
 
 namespace hawser::config {
 
-[[nodiscard]] ServiceConfig read_service(Table& table);
+// `file` is its name, for places.
+[[nodiscard]] ServiceConfig read_service(Table& table, const std::string& file);
 // Problems that only the services together have: two on one port, two listeners on one endpoint.
 struct PlacedService {
     ServiceConfig service;

@@ -100,6 +100,8 @@ TEST_CASE("a host without identity and token is told what to do") {
     REQUIRE_FALSE(found);
     CHECK(found.error().code == ErrorCode::failed_precondition);
     CHECK(found.error().message.contains("hawser join"));
+    test.config.node = "web-7";
+    CHECK(message_of(find_enrolment(test.config, test.state)).contains("--node web-7"));
 }
 
 TEST_CASE("a valid identity needs no token, not even a readable one") {

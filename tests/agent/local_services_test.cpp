@@ -90,10 +90,11 @@ TEST_CASE("what is wrong with a service is said with its name") {
     TestLoop test;
     config::ServiceConfig api = configured("api", 8080);
     api.user = "no-such-user-here";
+    api.user_place = "agent.toml:3:8";
     auto set = LocalServiceSet::open(test.executor(), "web-1", {api}, [] {}, 1);
     REQUIRE_FALSE(set);
-    CHECK(set.error().message.contains("api"));
-    CHECK(set.error().message.contains("no-such-user-here"));
+    CHECK(set.error().code == ErrorCode::invalid);
+    CHECK(set.error().message == "agent.toml:3:8: no user 'no-such-user-here' in /etc/passwd");
 
     set = LocalServiceSet::open(
         test.executor(), "web-1", {configured("api", 1), configured("api", 1)}, [] {}, 1);

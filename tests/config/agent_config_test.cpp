@@ -84,6 +84,7 @@ name = "web"
     CHECK(api.port == 8080);
     CHECK(api.address.to_string() == "10.0.1.7");
     CHECK(api.user == "1000");
+    CHECK(api.user_place == "agent.toml:34:8");
     CHECK(api.labels == std::map<std::string, std::string>{{"version", "v2"}, {"a.b/c", ""}});
     CHECK(api.weight == 0);
     REQUIRE(api.checks.size() == 3);

@@ -96,6 +96,9 @@ TEST_CASE("what kind of file a text is") {
     CHECK(kind("[[route]]\n").value() == FileKind::resources);
     CHECK(kind("[[polcy]]\n").error().message ==
           "f:1:3: unknown key 'polcy'; did you mean 'policy'?");
-    CHECK(kind("").error().message == "f:1:1: the file is empty");
+    // All defaults: as a daemon would take it.
+    CHECK(detect_file_kind("# nothing yet\n", "/etc/hawser/agent.toml") == FileKind::agent);
+    CHECK(detect_file_kind("", "server.toml") == FileKind::server);
+    CHECK(kind("") == FileKind::resources);
     CHECK(kind("a = ").error().message.starts_with("f:1:5: syntax error: "));
 }

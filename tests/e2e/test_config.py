@@ -3,6 +3,7 @@
 import re
 
 from harness.checks import check, check_contains, check_equal
+from harness.mesh import service
 
 AGENT = 'node = "web"\nservers = ["10.0.0.1:7443"]\n'
 # (text, line:column of the complaint, what it says)
@@ -53,6 +54,17 @@ def test_a_malformed_configuration_is_refused_with_its_place_and_the_nearest_key
             path = host.file(f"{role}-{number}.toml", text)
             result = host.run(mesh.binary, role, "-c", path)
             complaint(result, path, place, words, f"{role} with {text!r}")
+
+
+def test_a_user_that_does_not_exist_is_refused_with_its_place(mesh):
+    mesh.start_server()
+    agent = mesh.add_agent("web", [service("web", user="nobody-here")])
+    agent.enrol()
+    process = agent.launch()
+    check_equal(process.wait(), 2, f"exit code ({process.log()})")
+    with open(agent.config_path) as file:
+        line = next(number for number, text in enumerate(file, 1) if "nobody-here" in text)
+    check_contains(process.log(), f"{agent.config_path}:{line}:", "the place")
 
 
 def test_validate_finds_the_same_offline(mesh):
