@@ -47,7 +47,6 @@ struct AgentOptions {
 // Where it listens, ports of 0 replaced; dns from run() on.
 struct BoundEndpoints {
     Endpoint tunnel;
-    std::optional<Endpoint> outbound;
     std::vector<proxy::Upstream> upstreams; // in the configuration's order
     std::vector<Endpoint> dns;
     Endpoint metrics;

@@ -13,6 +13,7 @@ namespace hawser::agent {
 namespace {
 
 constexpr std::uint32_t capture_mark = 0x6877; // "hw"; of sockets the kernel rules leave alone
+const IpAddress loopback4 = IpAddress::v4(0x7f000001);
 const IpAddress loopback6 = IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
 
 std::uint64_t random_seed() {
@@ -108,9 +109,12 @@ proxy::WorkerOptions Agent::worker_options() const {
     options.tunnel = config_.tunnel_listen;
     options.upstreams = services_->upstreams();
     if (transparent_) {
+        // A program's own connections are redirected to the loopback; those from the network to
+        // the address they came in by.
+        options.outbound.push_back({.address = loopback4, .port = config_.outbound_port});
+        if (ipv6_)
+            options.outbound.push_back({.address = loopback6, .port = config_.outbound_port});
         const IpAddress any = ipv6_ ? IpAddress() : IpAddress::v4(0);
-        const IpAddress local = ipv6_ ? IpAddress() : IpAddress::v4(0x7f000001);
-        options.outbound = Endpoint{.address = local, .port = config_.outbound_port};
         options.inbound = Endpoint{.address = any, .port = config_.inbound_port};
     }
     return options;
@@ -123,8 +127,8 @@ Result<void> Agent::open_workers() {
     options.count = count;
     options.reuse_port = count > 1;
     std::vector<Endpoint> listeners{options.tunnel};
-    for (const auto& optional : {options.outbound, options.inbound})
-        if (optional) listeners.push_back(*optional);
+    listeners.insert(listeners.end(), options.outbound.begin(), options.outbound.end());
+    if (options.inbound) listeners.push_back(*options.inbound);
     for (const proxy::Upstream& upstream : options.upstreams) listeners.push_back(upstream.listen);
     for (const Endpoint& endpoint : listeners) {
         if (auto free = probe(control_.executor(), endpoint); !free) return free;
@@ -138,7 +142,6 @@ Result<void> Agent::open_workers() {
         options = workers_.back()->options(); // the ports the first one got
     }
     bound_.tunnel = options.tunnel;
-    bound_.outbound = options.outbound;
     bound_.upstreams = options.upstreams;
     return {};
 }
@@ -172,7 +175,7 @@ void Agent::prepare_interception() {
     const std::uint16_t dns_port = config_.dns_capture ? bound_.dns.front().port : 0;
     interception_ = std::make_unique<Interception>(
         control_.executor(),
-        InterceptionOptions{.outbound_port = bound_.outbound->port,
+        InterceptionOptions{.outbound_port = config_.outbound_port,
                             .inbound_port = workers_.front()->options().inbound->port,
                             .tunnel_port = bound_.tunnel.port,
                             .dns_port = dns_port,

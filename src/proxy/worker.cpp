@@ -173,8 +173,8 @@ Result<void> Worker::listen() {
                                   impl_->access_log, std::move(*owners), random_seed());
     if (auto done = impl_->bind(Entrance::tunnel, options.tunnel); !done)
         return fail(done.error(), "tunnel listener");
-    if (options.outbound)
-        if (auto done = impl_->bind(Entrance::outbound, *options.outbound); !done)
+    for (Endpoint& outbound : options.outbound)
+        if (auto done = impl_->bind(Entrance::outbound, outbound); !done)
             return fail(done.error(), "outbound listener");
     if (options.inbound)
         if (auto done = impl_->bind(Entrance::inbound_plain, *options.inbound); !done)

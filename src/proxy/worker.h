@@ -30,9 +30,9 @@ struct Upstream {
 struct WorkerOptions {
     std::uint32_t number = 0; // of `count`
     std::uint32_t count = 1;
-    Endpoint tunnel;                  // inbound tunnels
-    std::optional<Endpoint> outbound; // redirected connections of local callers
-    std::optional<Endpoint> inbound;  // redirected plaintext from the network: refused
+    Endpoint tunnel;                 // inbound tunnels
+    std::vector<Endpoint> outbound;  // redirected connections of local callers
+    std::optional<Endpoint> inbound; // redirected plaintext from the network: refused
     std::vector<Upstream> upstreams;
     bool reuse_port = true; // false with one worker in tests
     // Made by the first worker's listen(), for all of them.

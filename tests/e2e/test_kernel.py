@@ -175,6 +175,18 @@ def test_plaintext_from_the_network_to_a_services_port_is_reset_and_told(mesh):
     check_contains(agent.logs(), outsider.ip4, "the log names the peer")
 
 
+def test_the_network_cannot_reach_where_a_hosts_own_callers_are_led(mesh):
+    agent = start_host(mesh)
+    mesh.server.allow(("web", "api"))
+    start_greeter(agent.host, 8080, "hello")
+    outsider = mesh.add_host("outsider")
+    for address in (agent.host.ip4, agent.host.ip6):
+        check_equal(outsider.call(lambda: refused(address, 15001)), "refused", address)
+    for record in ("A", "AAAA"):
+        address = agent.host.output("dig", "+short", "api.mesh", record).strip()
+        check_equal(agent.host.call(lambda: fetch(address), uid=WEB_UID), "hello", address)
+
+
 def test_what_is_not_tcp_to_a_mesh_address_is_refused_at_once(mesh):
     agent = start_host(mesh)
     address = agent.host.output("dig", "+short", "api.mesh").strip()
