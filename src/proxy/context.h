@@ -10,6 +10,7 @@
 #include "io/task_group.h"
 #include "proxy/load.h"
 #include "proxy/relay.h"
+#include "proxy/repeats.h"
 #include "proxy/tunnel_pool.h"
 #include "proxy/view.h"
 #include "proxy/worker.h"
@@ -40,7 +41,7 @@ struct Context {
           socket_owner(std::move(owners)),
           loads(worker_options.service_counts),
           tasks(loop),
-          pool(loop, tasks, worker_metrics) {}
+          pool(loop, tasks, worker_metrics, repeats) {}
 
     io::Executor executor;
     const WorkerOptions& options;
@@ -49,6 +50,7 @@ struct Context {
     Random random;
     host::SocketOwnerLookup socket_owner;
     ServiceLoads loads;
+    Repeats repeats;     // of warnings that others can cause
     io::TaskGroup tasks; // everything but the listeners
     TunnelPool pool;
     ViewPtr view; // take a copy before a wait

@@ -147,10 +147,19 @@ class TunnelRequests final : public http::ConnectionHandler {
     http::H2Connection* connection_ = nullptr;
 };
 
+// Whether to write a line that whoever can connect here can cause.
+bool is_first(Context& context, std::string event, const Endpoint& peer, std::string reason) {
+    return context.repeats.first({.event = std::move(event),
+                                  .subject = peer.address.to_string(),
+                                  .reason = std::move(reason)},
+                                 std::chrono::steady_clock::now());
+}
+
 void refuse_tunnel(Context& context, const Endpoint& peer, std::string_view reason,
                    const Error& error) {
     context.metrics.counter(telemetry::Metric::tunnel_handshakes, {"server", reason}).add();
-    log::warn("refused a tunnel", {{"peer", peer.to_string()}, {"reason", error}});
+    if (is_first(context, "refused a tunnel", peer, error.message))
+        log::warn("refused a tunnel", {{"peer", peer.to_string()}, {"reason", error}});
 }
 
 } // namespace
@@ -187,7 +196,8 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
     handshaking.reset();
     const ConnectionCount count(context);
     const InboundTunnel listed(context, connection);
-    if (auto ended = co_await connection.run(); !ended)
+    auto ended = co_await connection.run();
+    if (!ended && is_first(context, "tunnel ended", *peer, ended.error().message))
         log::info("tunnel ended", {{"peer", peer->to_string()}, {"why", ended.error()}});
 }
 
@@ -198,8 +208,10 @@ void refuse_plaintext(Context& context, io::Socket socket) {
     io::reset_on_close(socket);
     io::close(socket);
     context.metrics.counter(telemetry::Metric::connections_refused, {"plaintext"}).add();
-    log::warn("refused plaintext from the network",
-              {{"peer", peer.to_string()}, {"destination", dialled.to_string()}});
+    const std::string destination = dialled.to_string();
+    if (is_first(context, "refused plaintext from the network", peer, destination))
+        log::warn("refused plaintext from the network",
+                  {{"peer", peer.to_string()}, {"destination", destination}});
 }
 
 } // namespace hawser::proxy

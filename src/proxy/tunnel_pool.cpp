@@ -49,8 +49,8 @@ class Waiting {
 } // namespace
 
 TunnelPool::TunnelPool(io::Executor executor, io::TaskGroup& tasks,
-                       telemetry::WorkerMetrics& metrics)
-    : executor_(executor), tasks_(tasks), metrics_(metrics) {}
+                       telemetry::WorkerMetrics& metrics, Repeats& repeats)
+    : executor_(executor), tasks_(tasks), metrics_(metrics), repeats_(repeats) {}
 
 TunnelPool::~TunnelPool() = default;
 
@@ -99,7 +99,9 @@ io::Task<void> TunnelPool::dial(TunnelKey key, tls::CredentialsPtr credentials,
     if (opened) {
         group.tunnels.push_front(*opened);
         if (!tasks_.spawn(run(key, *opened))) (*opened)->connection->abort();
-    } else {
+    } else if (repeats_.first(
+                   {.event = "no tunnel", .subject = key.node, .reason = opened.error().message},
+                   std::chrono::steady_clock::now())) {
         log::warn("no tunnel", {{"node", key.node},
                                 {"endpoint", key.endpoint.to_string()},
                                 {"source", key.source},

@@ -16,6 +16,7 @@
 #include "http/h2_connection.h"
 #include "io/signal.h"
 #include "io/task_group.h"
+#include "proxy/repeats.h"
 #include "telemetry/metrics.h"
 #include "tls/credentials.h"
 
@@ -42,7 +43,8 @@ struct Tunnel {
 class TunnelPool {
   public:
     // Dials and runs sessions as tasks of the group.
-    TunnelPool(io::Executor executor, io::TaskGroup& tasks, telemetry::WorkerMetrics& metrics);
+    TunnelPool(io::Executor executor, io::TaskGroup& tasks, telemetry::WorkerMetrics& metrics,
+               Repeats& repeats);
     ~TunnelPool();
 
     // A session with room for one more stream, waited for until `deadline`. Fails when dialling
@@ -76,6 +78,7 @@ class TunnelPool {
     io::Executor executor_;
     io::TaskGroup& tasks_;
     telemetry::WorkerMetrics& metrics_;
+    Repeats& repeats_;
     std::map<TunnelKey, Group> groups_;
 };
 

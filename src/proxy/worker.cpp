@@ -57,6 +57,7 @@ struct Worker::Impl {
     io::Task<void> accept_all(Listener& listener);
     void take(Listener& listener, io::Socket socket);
     io::Task<void> tick();
+    void tell_repeats();
     io::Task<void> drain(std::chrono::milliseconds deadline, std::promise<void>& done);
 };
 
@@ -115,6 +116,7 @@ io::Task<void> Worker::Impl::tick() {
     while (co_await io::sleep(tick_interval)) {
         account_live_relays(*context, tick_interval);
         context->pool.tick();
+        tell_repeats();
         context->loads.forget_gone(*context->view->mesh);
         metrics.gauge(telemetry::Metric::connections_open).set(context->connections);
         std::size_t inbound_streams = 0;
@@ -129,6 +131,13 @@ io::Task<void> Worker::Impl::tick() {
         metrics.gauge(telemetry::Metric::tunnels_open, {"server"})
             .set(static_cast<double>(context->inbound_tunnels.size()));
     }
+}
+
+void Worker::Impl::tell_repeats() {
+    for (const Repeats::Summary& again : context->repeats.due(std::chrono::steady_clock::now()))
+        log::warn(
+            again.line.event + ", again",
+            {{"about", again.line.subject}, {"reason", again.line.reason}, {"times", again.times}});
 }
 
 // Lets what runs end in order, then cuts the rest; the loop stops at the end.

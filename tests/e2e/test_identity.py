@@ -7,7 +7,7 @@ import re
 from harness.checks import check, check_contains, check_equal, wait_until
 from harness.hosts import wait_for_port
 from harness.mesh import TUNNEL_PORT, service
-from harness.programs import WEB_UID, fetch, fetch_many, refused, start_greeter
+from harness.programs import WEB_UID, dial, fetch, fetch_many, refused, start_greeter
 
 
 def start_pair(mesh, **server_config):
@@ -61,6 +61,30 @@ def test_every_service_has_its_own_certificate_and_key(mesh):
     check_equal(len(keys), 3, "different keys")
 
 
+def test_a_stranger_who_knocks_on_and_on_is_counted_but_does_not_fill_the_log(mesh):
+    mesh.start_server()
+    agent = mesh.start_agent("api", [service("api", port=8080)])
+    outsider, address = mesh.add_host("outsider"), agent.host.ip4
+    times = 300
+
+    def knock():
+        for _ in range(times):
+            with dial(address, TUNNEL_PORT) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                try:
+                    connection.recv(100)
+                except ConnectionResetError:
+                    pass
+        return True
+
+    outsider.call(knock)
+    wait_until(lambda: agent.metric("hawser_tunnel_handshakes_total", side="server",
+                                    result="refused") == times, 10, "each is counted")
+    lines = [line for line in agent.logs().splitlines() if "refused a tunnel" in line]
+    check(lines and outsider.ip4 in lines[0], f"the first is told at once, with its peer: {lines}")
+    check(len(lines) <= 8, f"few lines in all: {lines}")  # each worker's first, then one in 10 s
+
+
 def impersonate(host, pem_path):
     """Listens on the host's tunnel port with somebody's key and certificates."""
     process = host.start("openssl", "s_server", "-accept", str(TUNNEL_PORT), "-key", pem_path,
@@ -71,7 +95,7 @@ def impersonate(host, pem_path):
 
 
 def handshakes(agent, result):
-    return agent.metric("hawser_tunnel_handshakes_total", direction="client", result=result)
+    return agent.metric("hawser_tunnel_handshakes_total", side="client", result=result)
 
 
 def test_a_tunnel_is_opened_only_to_the_host_that_was_chosen(mesh):
