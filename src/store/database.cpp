@@ -9,6 +9,8 @@
 #include <cstring>
 #include <format>
 
+#include "store/wal_check.h"
+
 namespace hawser::store {
 
 namespace {
@@ -142,6 +144,11 @@ Result<Database> Database::open(const std::string& path, Durability durability,
                                 std::string_view schema, int version) {
     if (Result<void> created = create_private_file(path); !created) {
         return fail(std::move(created.error()));
+    }
+    if (durability == Durability::power_cut) {
+        // The others' last commits may be lost anyway.
+        if (Result<void> sound = check_write_ahead_log(path + "-wal"); !sound)
+            return fail(std::move(sound.error()));
     }
     Database database;
     database.name_ = path;

@@ -2,6 +2,7 @@
 // a number, big end first; a text after its length.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,8 +12,12 @@ namespace hawser::store {
 class FieldWriter {
   public:
     FieldWriter& number(std::uint64_t value) {
-        for (int shift = 56; shift >= 0; shift -= 8)
-            bytes_.push_back(static_cast<char>(value >> shift));
+        std::array<char, 8> digits{};
+        for (char& digit : digits) {
+            digit = static_cast<char>(value >> 56);
+            value <<= 8;
+        }
+        bytes_.append(digits.data(), digits.size());
         return *this;
     }
     FieldWriter& text(std::string_view value) {
@@ -50,6 +55,7 @@ class FieldReader {
         rest_.remove_prefix(size);
         return value;
     }
+    [[nodiscard]] bool short_of_bytes() const { return short_; }
     // Everything was there, and nothing is left.
     [[nodiscard]] bool complete() const { return !short_ && rest_.empty(); }
 

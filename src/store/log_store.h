@@ -47,12 +47,19 @@ class LogStore {
     [[nodiscard]] Result<void> prepare();
     [[nodiscard]] Result<Head> load_head();
     [[nodiscard]] Result<void> store_head(const Head& head);
-    [[nodiscard]] Result<void> store_entries(const std::vector<raft::Entry>& entries);
-    [[nodiscard]] Result<std::vector<raft::Entry>> load_entries(const raft::Base& base);
+    [[nodiscard]] Result<void> store(std::span<const raft::Persist> writes, Head head);
+    [[nodiscard]] Result<void> store_entries(std::span<const raft::Persist> writes, Head& head,
+                                             raft::Index& last);
+    [[nodiscard]] Result<void> store_row(std::vector<const raft::Entry*>& entries);
+    [[nodiscard]] Result<void> cut_from(raft::Index first);
+    [[nodiscard]] Result<std::vector<raft::Entry>> load_entries();
+    [[nodiscard]] Result<std::vector<raft::Entry>> load_last_row();
+    [[nodiscard]] Result<raft::Index> load_last();
 
     Database database_;
-    Statement insert_, truncate_, drop_, put_head_;
-    Head head_; // as stored
+    Statement insert_, truncate_, find_, drop_, put_head_;
+    Head head_;            // as stored
+    raft::Index last_ = 0; // of the stored entries
 };
 
 } // namespace hawser::store

@@ -1,15 +1,19 @@
 #include "store/faulty_disk.h"
 
 #include <new>
+#include <utility>
 
 namespace hawser::store::test {
 
 namespace {
 
+using Kind = FaultyDisk::Operation::Kind;
+
 // SQLite allocates one of these a file, with the real one's file behind it.
 struct File {
     sqlite3_file base;
     FaultyDisk* disk;
+    const char* name; // SQLite keeps it as long as the file is open
     sqlite3_file* real() { return reinterpret_cast<sqlite3_file*>(this + 1); }
 };
 
@@ -35,16 +39,26 @@ int do_write(sqlite3_file* file, const void* data, int count, sqlite3_int64 at) 
     FaultyDisk& disk = *as_file(file)->disk;
     ++disk.writes;
     if (fails(disk.writes_until_full)) return SQLITE_FULL;
+    disk.record(
+        {.kind = Kind::write,
+         .file = as_file(file)->name,
+         .offset = static_cast<std::size_t>(at),
+         .data = std::string(static_cast<const char*>(data), static_cast<std::size_t>(count))});
     return real(file)->pMethods->xWrite(real(file), data, count, at);
 }
 int do_truncate(sqlite3_file* file, sqlite3_int64 size) {
+    as_file(file)->disk->record({.kind = Kind::truncate,
+                                 .file = as_file(file)->name,
+                                 .offset = static_cast<std::size_t>(size),
+                                 .data = {}});
     return real(file)->pMethods->xTruncate(real(file), size);
 }
 int do_sync(sqlite3_file* file, int flags) {
     FaultyDisk& disk = *as_file(file)->disk;
     ++disk.syncs;
     if (fails(disk.syncs_until_error)) return SQLITE_IOERR_FSYNC;
-    return real(file)->pMethods->xSync(real(file), flags);
+    disk.record({.kind = Kind::sync, .file = as_file(file)->name, .data = {}});
+    return disk.syncs_for_real ? real(file)->pMethods->xSync(real(file), flags) : SQLITE_OK;
 }
 int do_file_size(sqlite3_file* file, sqlite3_int64* size) {
     return real(file)->pMethods->xFileSize(real(file), size);
@@ -92,13 +106,25 @@ int do_open(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, i
     File* opened = as_file(file);
     opened->base.pMethods = nullptr;
     opened->disk = static_cast<FaultyDisk*>(vfs->pAppData);
+    opened->name = name;
     sqlite3_vfs* under = sqlite3_vfs_find("unix");
     const int result = under->xOpen(under, name, opened->real(), flags, out_flags);
     if (result == SQLITE_OK) opened->base.pMethods = &methods;
     return result;
 }
 
+int do_delete(sqlite3_vfs* vfs, const char* name, int sync_directory) {
+    static_cast<FaultyDisk*>(vfs->pAppData)
+        ->record({.kind = Kind::remove, .file = name, .data = {}});
+    sqlite3_vfs* under = sqlite3_vfs_find("unix");
+    return under->xDelete(under, name, sync_directory);
+}
+
 } // namespace
+
+void FaultyDisk::record(Operation operation) {
+    if (recording) operations.push_back(std::move(operation));
+}
 
 FaultyDisk::FaultyDisk() : real_(sqlite3_vfs_find("unix")), vfs_(*real_) {
     vfs_.zName = "faulty";
@@ -106,6 +132,7 @@ FaultyDisk::FaultyDisk() : real_(sqlite3_vfs_find("unix")), vfs_(*real_) {
     vfs_.pAppData = this;
     vfs_.pNext = nullptr;
     vfs_.xOpen = do_open;
+    vfs_.xDelete = do_delete;
     sqlite3_vfs_register(&vfs_, 1);
 }
 

@@ -1,13 +1,26 @@
-// A disk that fails on command, and counts what it is asked for: an SQLite VFS over the real one.
+// A disk that fails on command, counts what it is asked for, and writes it down: an SQLite VFS over
+// the real one.
 // Installed as the default while it lives, so that the stores open their files through it.
 #pragma once
 
 #include <sqlite3.h>
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 namespace hawser::store::test {
 
 class FaultyDisk {
   public:
+    struct Operation {
+        enum class Kind : std::uint8_t { write, truncate, sync, remove };
+        Kind kind{};
+        std::string file;
+        std::size_t offset = 0; // truncate: the new length
+        std::string data;
+    };
+
     FaultyDisk();
     ~FaultyDisk();
     FaultyDisk(const FaultyDisk&) = delete;
@@ -19,6 +32,12 @@ class FaultyDisk {
 
     int writes = 0;
     int syncs = 0;
+
+    bool syncs_for_real = true;
+    bool recording = false;
+    std::vector<Operation> operations; // that succeeded
+
+    void record(Operation operation);
 
   private:
     sqlite3_vfs* real_;

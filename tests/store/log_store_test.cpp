@@ -55,6 +55,21 @@ void tamper(const std::string& path, const std::string& sql) {
     sqlite3_close(database);
 }
 
+// Turns over a bit of the byte at `place`, from 0, of the row that begins with entry `position`.
+void flip(const std::string& path, raft::Index position, int place) {
+    sqlite3* database = nullptr;
+    sqlite3_blob* row = nullptr;
+    REQUIRE(sqlite3_open(path.c_str(), &database) == SQLITE_OK);
+    REQUIRE(sqlite3_blob_open(database, "main", "writes", "entries",
+                              static_cast<sqlite3_int64>(position), 1, &row) == SQLITE_OK);
+    char byte = 0;
+    CHECK(sqlite3_blob_read(row, &byte, 1, place) == SQLITE_OK);
+    byte = static_cast<char>(byte ^ 1);
+    CHECK(sqlite3_blob_write(row, &byte, 1, place) == SQLITE_OK);
+    sqlite3_blob_close(row);
+    sqlite3_close(database);
+}
+
 } // namespace
 
 TEST_CASE("a new log is nobody's and empty") {
@@ -222,6 +237,7 @@ TEST_CASE("a damaged entry is named and nothing is served") {
         LogStore store = open(path);
         must(store.bootstrap(self, raft::bootstrap({self})));
         must(store.persist(std::vector{write(2, {command(2, 2, "b"), command(3, 2, "c")})}));
+        must(store.persist(std::vector{write(2, {command(4, 2, "d")})}));
     }
     const auto refusal = [&] {
         Result<LogStore> store = LogStore::open(path);
@@ -234,25 +250,42 @@ TEST_CASE("a damaged entry is named and nothing is served") {
         return core.error();
     };
     std::string named = "entry 2 fails its checksum";
+    // The row of entries 2 and 3: for each a checksum, its index, term and kind, and its data.
     SUBCASE("its data") {
-        tamper(path, "UPDATE entries SET data = x'78' WHERE position = 2");
+        flip(path, 2, 40);
     }
     SUBCASE("its term") {
-        tamper(path, "UPDATE entries SET term = 1 WHERE position = 2");
+        flip(path, 2, 23);
     }
     SUBCASE("its kind") {
-        tamper(path, "UPDATE entries SET kind = 1 WHERE position = 2");
+        flip(path, 2, 31);
     }
-    SUBCASE("a kind there is not") {
-        tamper(path, "UPDATE entries SET kind = 9 WHERE position = 2");
+    SUBCASE("its checksum") {
+        flip(path, 2, 7);
+    }
+    SUBCASE("the length of its data") {
+        flip(path, 2, 39);
     }
     SUBCASE("its place") {
-        tamper(path, "UPDATE entries SET position = 4 WHERE position = 2");
-        named = "entry 4 fails its checksum";
+        flip(path, 2, 15);
+    }
+    SUBCASE("the one after it") {
+        flip(path, 2, 81);
+        named = "entry 3 fails its checksum";
+    }
+    SUBCASE("cut off") {
+        tamper(path,
+               "UPDATE writes SET entries = substr(entries, 1, length(entries) - 1) "
+               "WHERE position = 2");
+        named = "entry 3 fails its checksum";
+    }
+    SUBCASE("its row's place") {
+        tamper(path, "UPDATE writes SET position = 9 WHERE position = 2");
+        named = "entry 9 fails its checksum";
     }
     SUBCASE("lost") {
-        tamper(path, "DELETE FROM entries WHERE position = 2");
-        named = "the log goes from entry 1 to entry 3";
+        tamper(path, "DELETE FROM writes WHERE position = 2");
+        named = "the log goes from entry 1 to entry 4";
     }
     SUBCASE("the term and vote") {
         tamper(path, "UPDATE head SET fields = x'00'");
@@ -321,7 +354,7 @@ TEST_CASE("a file that is no database, or another version's, is refused") {
         tamper(path, "PRAGMA user_version = 99");
         const Result<LogStore> opened = LogStore::open(path);
         CHECK(opened.error().code == ErrorCode::failed_precondition);
-        CHECK(opened.error().message == path + " has format 99, this version reads 1");
+        CHECK(opened.error().message == path + " has format 99, this version reads 2");
     }
     SUBCASE("a directory that is not there") {
         CHECK_FALSE(LogStore::open(directory.file("none/log.db")).has_value());
