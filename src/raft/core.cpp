@@ -1,6 +1,7 @@
-// The dispatcher: which event goes where, and what every event shares; see core.h.
+// From a restored disk to a core, and what all events have in common; see core.h.
 #include "raft/core.h"
 
+#include <algorithm>
 #include <format>
 #include <utility>
 
@@ -28,12 +29,13 @@ Result<void> check_restored(const Restored& restored, const Log& log) {
             std::format("the registry ends with entry {}, but the log begins after entry {}",
                         restored.applied, log.base().position.index));
     }
-    if (log.configuration().voters.size() > 1) {
-        return fail(ErrorCode::unimplemented,
-                    std::format("the log names {} voters; this version runs one",
-                                log.configuration().voters.size()));
-    }
     return {};
+}
+
+// A snapshot was installed, and the server crashed before the log was made to begin after it.
+bool log_lacks_snapshot(const Restored& restored, const Log& log) {
+    return restored.snapshot && restored.snapshot->position.index > log.base().position.index &&
+           !log.holds(restored.snapshot->position);
 }
 
 } // namespace
@@ -44,87 +46,122 @@ Result<Core> Core::restore(Restored restored, Options options) {
     }
     Result<Log> log = Log::restore(std::move(restored.base), std::exchange(restored.entries, {}));
     if (!log) return fail(std::move(log.error()));
+    const bool reset = log_lacks_snapshot(restored, *log);
+    if (reset) {
+        log->reset(*restored.snapshot);
+        // The term was known when the snapshot was received; that much of the log never got there.
+        const Term term = restored.snapshot->position.term;
+        if (restored.hard_state.term < term) restored.hard_state = {.term = term};
+    }
     if (Result<void> checked = check_restored(restored, *log); !checked) {
         return fail(std::move(checked.error()));
     }
-    return Core(std::move(restored), std::move(*log), options);
+    Core core(std::move(restored), std::move(*log), options);
+    core.reset_is_due_ = reset;
+    if (reset) core.durable_ = 0;
+    return core;
 }
 
 // What the state machine holds was committed; of the entries after it that is not yet known again.
 Core::Core(Restored restored, Log log, Options options)
     : id_(restored.id),
       options_(options),
+      random_(options.seed),
       log_(std::move(log)),
       hard_state_(restored.hard_state),
       commit_(restored.applied),
+      applied_(restored.applied),
+      following_{.matched = restored.applied},
+      last_token_(random_.next()),
       durable_hard_state_(restored.hard_state),
-      durable_last_(log_.last()) {}
+      durable_(log_.last().index),
+      reported_{.term = hard_state_.term},
+      reported_configuration_(log_.configuration()) {}
 
 Actions Core::step(Event event) {
-    Actions actions;
-    std::visit([&](auto&& what) { on(std::forward<decltype(what)>(what), actions); },
+    now_ = std::max(now_, event.now);
+    if (!std::exchange(started_, true)) arm_election_timer();
+    if (std::exchange(reset_is_due_, false)) persist().reset = log_.base();
+    std::visit([this](auto&& what) { on(std::forward<decltype(what)>(what)); },
                std::move(event.what));
-    if (actions.persist) {
-        actions.persist->hard_state = hard_state_;
-        outstanding_.push_back(
-            {.sequence = last_sequence_, .hard_state = hard_state_, .last = log_.last()});
-    }
-    return actions;
+    finish_step();
+    return std::exchange(actions_, {});
 }
 
+void Core::finish_step() {
+    hand_out_applicable();
+    hand_out_reads();
+    report_changes();
+    if (!actions_.persist) return;
+    Persist& persist = *actions_.persist;
+    persist.hard_state = hard_state_;
+    const Index changed = persist.entries.empty() ? 0 : persist.entries.front().index;
+    outstanding_.push_back({.sequence = persist.sequence,
+                            .hard_state = hard_state_,
+                            .first = persist.reset ? 1 : changed,
+                            .last = log_.last().index,
+                            .since = now_});
+}
+
+// Not before the entry is on this disk too: the state machine's storage must not get ahead of the
+// log, or a restart would find entries applied that the log never had.
+void Core::hand_out_applicable() {
+    const Index end = std::min(commit_, durable_);
+    if (end <= applied_ || (receiving_ && receiving_->installing)) return;
+    actions_.apply = log_.range(applied_ + 1, end);
+    applied_ = end;
+}
+
+void Core::report_changes() {
+    if (role_ != reported_.role || hard_state_.term != reported_.term ||
+        leader() != reported_.leader) {
+        reported_ = {.role = role_, .term = hard_state_.term, .leader = leader()};
+        actions_.role = reported_;
+    }
+    if (log_.configuration() != reported_configuration_) {
+        reported_configuration_ = log_.configuration();
+        actions_.configuration = reported_configuration_;
+    }
+}
+
+void Core::refuse(ErrorCode code, std::string message) {
+    actions_.refused = Error{.code = code, .message = std::move(message)};
+}
+
+ServerId Core::leader() const {
+    return role_ == Role::leader ? id_ : following_.leader;
+}
+
+// A sole voter has nobody to wait for: it elects itself at once, and needs no heartbeats.
 std::optional<Instant> Core::wake_at() const {
-    if (role_ == Role::follower && log_.configuration().only_voter(id_)) return Instant::zero();
-    return std::nullopt;
-}
-
-// Nobody else can be leader, so there is nobody to wait for.
-void Core::on(const Tick&, Actions& actions) {
-    if (role_ == Role::follower && log_.configuration().only_voter(id_)) campaign(actions);
-}
-
-void Core::on(const Persisted& persisted, Actions& actions) {
-    HAWSER_CHECK(persisted.sequence <= last_sequence_);
-    while (!outstanding_.empty() && outstanding_.front().sequence <= persisted.sequence) {
-        durable_hard_state_ = outstanding_.front().hard_state;
-        durable_last_ = outstanding_.front().last;
-        outstanding_.pop_front();
+    if (!started_ && may_campaign()) return Instant::zero();
+    if (role_ == Role::leader) {
+        if (leading_.peers.empty()) return std::nullopt;
+        return leading_.next_heartbeat;
     }
-    if (role_ == Role::candidate) count_votes(actions);
-    if (role_ == Role::leader) advance_commit(actions);
-}
-
-void Core::on(const Received& received, Actions& actions) {
-    const Message& message = received.message;
-    if (Result<void> checked = check_message(message, id_); !checked) {
-        actions.refused = std::move(checked.error());
-    } else if (!log_.configuration().votes(message.from)) {
-        actions.refused =
-            Error{.code = ErrorCode::permission_denied,
-                  .message = std::format("server {:016x} is not of this cluster", message.from)};
+    std::optional<Instant> wake;
+    if (log_.configuration().only_voter(id_)) {
+        if (role_ == Role::follower) wake = Instant::zero();
+    } else if (may_campaign()) {
+        wake = election_deadline_;
     }
+    if (following_.question) {
+        const Instant overdue = following_.question->since + options_.election_max;
+        wake = std::min(wake.value_or(overdue), overdue);
+    }
+    return wake;
 }
 
-void Core::on(const Compact& compact, Actions& actions) {
-    HAWSER_CHECK(compact.index <= commit_);
-    if (compact.index < log_.first_index() + options_.trailing_entries) return;
-    log_.compact(compact.index - options_.trailing_entries);
-    actions.compact = log_.base();
-}
-
-template <typename Unsupported>
-void Core::on(const Unsupported& /*what*/, Actions& actions) {
-    actions.refused =
-        Error{.code = ErrorCode::unimplemented, .message = "this cluster has one server"};
-}
-
-Persist& Core::persist_of(Actions& actions) {
-    if (!actions.persist) actions.persist.emplace().sequence = ++last_sequence_;
-    return *actions.persist;
-}
-
-void Core::change_role(Role role, Actions& actions) {
-    role_ = role;
-    actions.role = RoleChange{.role = role_, .term = hard_state_.term, .leader = leader()};
+void Core::on(const Tick& /*tick*/) {
+    if (role_ == Role::leader) {
+        lead();
+        return;
+    }
+    if (following_.question && now_ >= following_.question->since + options_.election_max) {
+        lose_reads();
+    }
+    const bool alone = log_.configuration().only_voter(id_) && role_ == Role::follower;
+    if (alone || now_ >= election_deadline_) hold_election();
 }
 
 } // namespace hawser::raft

@@ -13,13 +13,15 @@
 #include <deque>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "base/random.h"
 #include "base/result.h"
 #include "raft/event.h"
 #include "raft/log.h"
 #include "raft/options.h"
+#include "raft/progress.h"
+#include "raft/roles.h"
 #include "raft/types.h"
 
 namespace hawser::raft {
@@ -38,24 +40,6 @@ struct Restored {
     std::optional<Base> snapshot{};
 };
 
-// What a leader knows of another server.
-struct PeerStatus {
-    enum class State : std::uint8_t {
-        probe,     // finding out where the logs agree
-        replicate, // entries are sent ahead of their acknowledgements
-        snapshot,  // too far behind for the log
-    };
-    ServerId id = no_server;
-    bool voter = false;
-    State state = State::probe;
-    Index match = 0; // everything up to here is on its disk
-    Index next = 0;  // to be sent
-    std::size_t appends_in_flight = 0;
-    std::uint64_t snapshot_bytes = 0;    // sent so far
-    std::optional<Instant> last_contact; // none: not since this server leads
-    bool caught_up = false;              // close enough to become a voter
-};
-
 class Core {
   public:
     // Fails when what was restored contradicts itself: no server could have written it.
@@ -70,11 +54,13 @@ class Core {
     [[nodiscard]] ServerId id() const { return id_; }
     [[nodiscard]] Role role() const { return role_; }
     [[nodiscard]] Term term() const { return hard_state_.term; }
-    [[nodiscard]] ServerId leader() const { return role_ == Role::leader ? id_ : no_server; }
+    // Known to this server; no_server: none.
+    [[nodiscard]] ServerId leader() const;
     // Leadership is on its way to this server; no_server: it is not.
-    [[nodiscard]] ServerId transferring_to() const { return no_server; }
+    [[nodiscard]] ServerId transferring_to() const;
     // As a leader sees the others, in the configuration's order; on other servers: nothing.
-    [[nodiscard]] std::vector<PeerStatus> peers() const { return {}; }
+    [[nodiscard]] std::vector<PeerStatus> peers() const;
+    [[nodiscard]] Position last() const { return log_.last(); }
     [[nodiscard]] Index last_index() const { return log_.last().index; }
     [[nodiscard]] Index first_index() const { return log_.first_index(); }
     [[nodiscard]] Index commit_index() const { return commit_; }
@@ -83,47 +69,145 @@ class Core {
     [[nodiscard]] const Options& options() const { return options_; }
 
   private:
-    // A write that the driver has been asked for and has not yet reported.
-    struct Outstanding {
-        std::uint64_t sequence = 0;
-        HardState hard_state;
-        Position last;
-    };
-
     Core(Restored restored, Log log, Options options);
 
-    void on(const Tick& tick, Actions& actions);
-    void on(Propose propose, Actions& actions);
-    void on(const Persisted& persisted, Actions& actions);
-    void on(const Received& received, Actions& actions);
-    void on(const Compact& compact, Actions& actions);
-    template <typename Unsupported>
-    void on(const Unsupported& what, Actions& actions);
+    void on(const Tick& tick);
+    void on(Propose propose);
+    void on(const Persisted& persisted);
+    void on(Received received);
+    void on(const Compact& compact);
+    void on(const ChangeMembership& change);
+    void on(const TransferLeadership& transfer);
+    void on(const Read& read);
+    void on(const SnapshotRead& read);
+    void on(const SnapshotWritten& written);
+
+    void on(ServerId from, const PreVoteRequest& request);
+    void on(ServerId from, const PreVoteReply& reply);
+    void on(ServerId from, const VoteRequest& request);
+    void on(ServerId from, const VoteReply& reply);
+    void on(ServerId from, AppendRequest request);
+    void on(ServerId from, const AppendReply& reply);
+    void on(ServerId from, const SnapshotRequest& request);
+    void on(ServerId from, const SnapshotReply& reply);
+    void on(ServerId from, const TimeoutNow& now);
+    void on(ServerId from, const ReadRequest& request);
+    void on(ServerId from, const ReadReply& reply);
+
+    // core.cpp: what every event shares
+    void finish_step();
+    void hand_out_applicable();
+    void report_changes();
+    void refuse(ErrorCode code, std::string message);
+
+    // dispatch.cpp: whom to listen to
+    [[nodiscard]] bool take_term(const Message& message);
+    void answer_stale(const Message& message);
+    void send(ServerId to, MessageBody body);
+    [[nodiscard]] bool hears_leader() const;
+
+    // disk.cpp: the log and the writes that make it durable
+    Persist& persist();
+    void write(std::vector<Entry> entries);
+    void write_reset(Base base);
+    [[nodiscard]] bool hard_state_is_durable() const { return durable_hard_state_ == hard_state_; }
+    [[nodiscard]] bool disk_is_stuck() const;
 
     // election.cpp
-    void campaign(Actions& actions);
-    void count_votes(Actions& actions);
-    void become_leader(Actions& actions);
+    void arm_election_timer();
+    void hold_election();
+    [[nodiscard]] bool may_campaign() const;
+    void campaign(bool transfer);
+    void request_votes();
+    void count_votes();
+    void settle_vote();
+    [[nodiscard]] bool is_up_to_date(const Position& last) const;
+    void become_follower(Term term, ServerId leader);
+
+    // follower.cpp
+    [[nodiscard]] bool follow(ServerId leader);
+    void heed_commit(Index commit);
+    void reply_append(std::optional<AppendRejection> rejection = {});
+    void acknowledge();
+    [[nodiscard]] bool cut_committed(AppendRequest& request);
+    [[nodiscard]] Index durable_match() const;
 
     // leader.cpp
-    void append(EntryKind kind, Payload data, Actions& actions);
-    void advance_commit(Actions& actions);
+    void become_leader();
+    void lead();
+    [[nodiscard]] bool step_down_if_alone();
+    void append(EntryKind kind, Payload data);
+    void advance_commit();
+    [[nodiscard]] bool term_is_committed() const;
 
-    // The write of this step, begun when first needed.
-    Persist& persist_of(Actions& actions);
-    void change_role(Role role, Actions& actions);
+    // replication.cpp
+    void begin_round();
+    void send_append(ServerId to, Progress& peer, std::vector<Entry> entries);
+    void send_entries(ServerId to, Progress& peer);
+    void send_probe(ServerId to, Progress& peer);
+    void replicate();
+    void rewind(ServerId from, Progress& peer, const AppendRejection& rejection);
+    [[nodiscard]] Progress* peer(ServerId server);
+
+    // membership.cpp
+    [[nodiscard]] Result<Configuration> changed(const ChangeMembership& change) const;
+    [[nodiscard]] Result<void> check_majority_alive(const Configuration& configuration) const;
+    void track_peers();
+    void forget_told_peers();
+    [[nodiscard]] bool caught_up(const Progress& peer) const;
+
+    // transfer.cpp
+    void hand_over(ServerId to);
+    void tend_transfer();
+    void press_transfer();
+    [[nodiscard]] ServerId best_successor() const;
+
+    // snapshot_sending.cpp
+    void begin_snapshot(ServerId to, Progress& peer);
+    void end_snapshot(ServerId to, Progress& peer);
+    void read_piece(ServerId to, Progress& peer);
+    void retry_snapshots();
+
+    // snapshot_receiving.cpp
+    void install(const Base& base);
+    void reply_snapshot();
+
+    // reads.cpp
+    void take_read(LeaderRead read);
+    void confirm_reads();
+    void ask_leader();
+    void lose_reads();
+    void hand_out_reads();
 
     ServerId id_;
     Options options_;
+    Random random_;
+    Instant now_{};
     Log log_;
     HardState hard_state_;
     Role role_ = Role::follower;
-    Index commit_ = 0; // everything up to here has been handed out in Actions::apply
+    Index commit_ = 0;  // known to be committed
+    Index applied_ = 0; // handed out in Actions::apply
+
+    Instant election_deadline_{};
+    bool started_ = false; // the election timer has been set for the first time
+    Following following_;
+    Campaign campaign_;
+    Leadership leading_;
+    std::optional<SnapshotReceiving> receiving_;
+    std::deque<AnsweredRead> answered_reads_;
+    std::uint64_t last_token_;
 
     std::uint64_t last_sequence_ = 0;
     std::deque<Outstanding> outstanding_;
     HardState durable_hard_state_;
-    Position durable_last_;
+    Index durable_ = 0;         // up to here the log in memory is on disk
+    bool reset_is_due_ = false; // the stored log is not yet that which the snapshot calls for
+    bool vote_is_due_ = false;  // to be told once it is durable
+
+    RoleChange reported_;
+    Configuration reported_configuration_;
+    Actions actions_; // of the event being handled
 };
 
 } // namespace hawser::raft

@@ -34,7 +34,7 @@ struct Received {
     Message message;
 };
 // The state machine's own storage durably holds everything up to `index`: the log may forget it,
-// but for Options::trailing_entries that those who are a little behind will want.
+// but for what those who are a little behind will want (Options::trailing_entries).
 struct Compact {
     Index index = 0;
 };

@@ -1,6 +1,7 @@
-// The held part of the log; see log.h.
+// The held part of the log, in memory; see log.h.
 #include "raft/log.h"
 
+#include <algorithm>
 #include <format>
 #include <utility>
 
@@ -19,6 +20,12 @@ Result<void> check_follows(const Position& previous, const Entry& entry) {
         return fail(ErrorCode::corrupt, std::format("entry {} of the log has term {} after term {}",
                                                     entry.index, entry.term, previous.term));
     }
+    if (entry.kind == EntryKind::configuration) {
+        const Result<Configuration> configuration = decode_configuration(*entry.data);
+        if (!configuration) {
+            return fail(configuration.error(), std::format("entry {} of the log", entry.index));
+        }
+    }
     return {};
 }
 
@@ -27,20 +34,11 @@ Result<void> check_follows(const Position& previous, const Entry& entry) {
 Result<Log> Log::restore(Base base, std::vector<Entry> entries) {
     Log log;
     log.base_ = std::move(base);
-    log.latest_configuration_ = log.base_.configuration;
     for (Entry& entry : entries) {
         if (Result<void> follows = check_follows(log.last(), entry); !follows) {
             return fail(std::move(follows.error()));
         }
-        if (entry.kind == EntryKind::configuration) {
-            Result<Configuration> configuration = decode_configuration(*entry.data);
-            if (!configuration) {
-                return fail(std::move(configuration.error()),
-                            std::format("entry {} of the log", entry.index));
-            }
-            log.latest_configuration_ = std::move(*configuration);
-        }
-        log.entries_.push_back(std::move(entry));
+        log.put(std::move(entry));
     }
     return log;
 }
@@ -56,30 +54,76 @@ std::optional<Term> Log::term_at(Index index) const {
 }
 
 std::vector<Entry> Log::range(Index first, Index last) const {
-    std::vector<Entry> entries;
-    if (first > last) return entries;
-    entries.reserve(last - first + 1);
-    for (Index index = first; index <= last; ++index) entries.push_back(at(index));
-    return entries;
+    if (first > last) return {};
+    HAWSER_CHECK(first >= first_index() && last <= this->last().index);
+    const auto begin = entries_.begin() + static_cast<std::ptrdiff_t>(first - first_index());
+    return {begin, begin + static_cast<std::ptrdiff_t>(last - first + 1)};
 }
 
-Entry Log::append(Term term, EntryKind kind, Payload data) {
-    entries_.push_back(
-        {.index = last().index + 1, .term = term, .kind = kind, .data = std::move(data)});
-    return entries_.back();
+std::vector<Entry> Log::slice(Index first, std::size_t entries, std::size_t bytes) const {
+    Index end = first;
+    for (; end <= last().index && end - first < entries; ++end) {
+        const std::size_t size = at(end).data->size();
+        if (end > first && size > bytes) break;
+        bytes -= std::min(bytes, size);
+    }
+    return range(first, end - 1);
+}
+
+Position Log::last_before(const Position& limit) const {
+    const auto end =
+        entries_.begin() + static_cast<std::ptrdiff_t>(std::min(limit.index, last().index) -
+                                                       std::min(limit.index, base_.position.index));
+    const auto after =
+        std::upper_bound(entries_.begin(), end, limit.term,
+                         [](Term term, const Entry& entry) { return term < entry.term; });
+    return after == entries_.begin() ? base_.position : std::prev(after)->position();
+}
+
+const Configuration& Log::configuration() const {
+    return configurations_.empty() ? base_.configuration : configurations_.back().configuration;
+}
+
+Index Log::configuration_index() const {
+    return configurations_.empty() ? base_.position.index : configurations_.back().index;
+}
+
+const Configuration& Log::configuration_at(Index index) const {
+    for (auto placed = configurations_.rbegin(); placed != configurations_.rend(); ++placed) {
+        if (placed->index <= index) return placed->configuration;
+    }
+    return base_.configuration;
+}
+
+void Log::put(Entry entry) {
+    HAWSER_CHECK(entry.index >= first_index() && entry.index <= last().index + 1);
+    while (last().index >= entry.index) entries_.pop_back();
+    while (configuration_index() >= entry.index) configurations_.pop_back();
+    if (entry.kind == EntryKind::configuration) {
+        Result<Configuration> configuration = decode_configuration(*entry.data);
+        HAWSER_CHECK(configuration.has_value());
+        configurations_.push_back(
+            {.index = entry.index, .configuration = std::move(*configuration)});
+    }
+    entries_.push_back(std::move(entry));
 }
 
 void Log::compact(Index index) {
+    HAWSER_CHECK(index <= last().index);
     while (base_.position.index < index) {
-        const Entry& oldest = at(first_index());
-        if (oldest.kind == EntryKind::configuration) {
-            Result<Configuration> configuration = decode_configuration(*oldest.data);
-            HAWSER_CHECK(configuration.has_value()); // restore() or append() had it
-            base_.configuration = std::move(*configuration);
-        }
-        base_.position = oldest.position();
+        base_.position = entries_.front().position();
         entries_.pop_front();
     }
+    while (!configurations_.empty() && configurations_.front().index <= index) {
+        base_.configuration = std::move(configurations_.front().configuration);
+        configurations_.pop_front();
+    }
+}
+
+void Log::reset(Base base) {
+    base_ = std::move(base);
+    entries_.clear();
+    configurations_.clear();
 }
 
 const Entry& Log::at(Index index) const {

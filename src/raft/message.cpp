@@ -91,10 +91,6 @@ Result<void> check_body(const SnapshotRequest& request, Term term) {
     return {};
 }
 
-Result<void> check_body(const SnapshotReply& reply, Term term) {
-    return check_position(reply.snapshot, term);
-}
-
 template <typename Anything>
 Result<void> check_body(const Anything& /*body*/, Term /*term*/) {
     return {};

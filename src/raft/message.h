@@ -51,20 +51,22 @@ struct AppendRejection {
 };
 struct AppendReply {
     Index match = 0;         // up to here the logs agree, and the follower's is on disk
+    Index received = 0;      // up to here they agree
     std::uint64_t round = 0; // the newest of this leader's that was received
     std::optional<AppendRejection> rejection{};
 };
 
 // A piece of the state machine's snapshot, in the state machine's own format.
 struct SnapshotRequest {
-    Base base{};              // what the snapshot includes
-    std::uint64_t offset = 0; // of the piece
-    Payload data{};           // at most max_snapshot_chunk
+    std::uint64_t transfer = 0; // each attempt of a leader has a higher one: pieces never mix
+    Base base{};                // what the snapshot includes
+    std::uint64_t offset = 0;   // of the piece
+    Payload data{};             // at most max_snapshot_chunk
     bool last = false;
 };
 // Go on with the piece at `offset`: everything before it was kept.
 struct SnapshotReply {
-    Position snapshot{};
+    std::uint64_t transfer = 0;
     std::uint64_t offset = 0;
 };
 
@@ -80,13 +82,15 @@ struct ReadReply {
     Index index = 0;
 };
 
+using MessageBody =
+    std::variant<PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendReply,
+                 SnapshotRequest, SnapshotReply, TimeoutNow, ReadRequest, ReadReply>;
+
 struct Message {
     ServerId from = no_server;
     ServerId to = no_server;
     Term term = 0; // the sender's
-    std::variant<PreVoteRequest, PreVoteReply, VoteRequest, VoteReply, AppendRequest, AppendReply,
-                 SnapshotRequest, SnapshotReply, TimeoutNow, ReadRequest, ReadReply>
-        body;
+    MessageBody body;
 };
 
 // Whether a correct server could have sent this to `self`. What also depends on the receiver's

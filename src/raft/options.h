@@ -30,9 +30,10 @@ struct Options {
     std::size_t appends_in_flight = 64;
     std::size_t snapshot_chunk = 1 << 20;
 
+    // What the log keeps when it is compacted; and how much more, at most, for a peer in contact
+    // that needs it: one that is a little behind, or will be when its snapshot is installed.
     Index trailing_entries = 8192;
-    // While a snapshot is being sent, what follows it stays in the log, but at most this much.
-    Index trailing_for_snapshot = 65'536;
+    Index trailing_for_peers = 65'536;
 
     // Accepted and not yet committed.
     Index uncommitted_entries = 16'384;

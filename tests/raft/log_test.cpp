@@ -7,13 +7,23 @@ namespace hawser::raft {
 
 namespace {
 
+Entry configuration_entry(Index index, Term term, const Configuration& configuration) {
+    return {.index = index,
+            .term = term,
+            .kind = EntryKind::configuration,
+            .data = make_payload(encode(configuration))};
+}
+
+Entry command(Index index, Term term, const std::string& data) {
+    return {.index = index, .term = term, .kind = EntryKind::command, .data = make_payload(data)};
+}
+
 Log three_entries() {
-    Result<Log> log = Log::restore({}, {});
-    REQUIRE(log.has_value());
-    log->append(1, EntryKind::configuration, make_payload(encode(Configuration{.voters = {5}})));
-    log->append(2, EntryKind::noop, make_payload({}));
-    log->append(2, EntryKind::command, make_payload("x"));
-    return std::move(*log);
+    Log log;
+    log.put(configuration_entry(1, 1, {.voters = {5}}));
+    log.put({.index = 2, .term = 2, .kind = EntryKind::noop, .data = make_payload({})});
+    log.put(command(3, 2, "x"));
+    return log;
 }
 
 } // namespace
@@ -54,7 +64,8 @@ TEST_CASE("compaction moves the base and keeps the configuration in force there"
     CHECK(log.first_index() == 3);
     log.compact(3);
     CHECK(log.last() == Position{.index = 3, .term = 2});
-    CHECK(log.append(3, EntryKind::noop, make_payload({})).index == 4);
+    log.put(command(4, 3, "y"));
+    CHECK(log.last() == Position{.index = 4, .term = 3});
 }
 
 TEST_CASE("the newest configuration of the log is in force, committed or not (4.1)") {
@@ -66,6 +77,58 @@ TEST_CASE("the newest configuration of the log is in force, committed or not (4.
     const Result<Log> log = Log::restore({}, entries);
     REQUIRE(log.has_value());
     CHECK(log->configuration().voters == std::vector<ServerId>{5, 6});
+}
+
+TEST_CASE("an entry takes its place, and what was there and after it goes") {
+    Log log = three_entries();
+    log.put(configuration_entry(4, 2, {.voters = {5}, .learners = {6}}));
+    log.put(configuration_entry(5, 2, {.voters = {5, 6}}));
+    CHECK(log.configuration_index() == 5);
+    CHECK(log.configuration_at(4).learns(6));
+    CHECK(log.configuration_at(3).only_voter(5));
+    log.put(command(4, 3, "z"));
+    CHECK(log.last() == Position{.index = 4, .term = 3});
+    CHECK(log.configuration().only_voter(5));
+    CHECK(log.configuration_index() == 1);
+}
+
+TEST_CASE("a log begins anew after a snapshot") {
+    Log log = three_entries();
+    log.reset({.position = {.index = 9, .term = 4}, .configuration = {.voters = {5, 6}}});
+    CHECK(log.first_index() == 10);
+    CHECK(log.last() == Position{.index = 9, .term = 4});
+    CHECK(log.configuration().votes(6));
+    log.put(command(10, 4, "a"));
+    CHECK(log.configuration_index() == 9);
+    CHECK(log.last().index == 10);
+}
+
+TEST_CASE("a slice is bounded by number and by bytes, but never empty") {
+    Log log;
+    for (Index index = 1; index <= 10; ++index) log.put(command(index, 1, std::string(10, 'x')));
+    CHECK(log.slice(1, 4, 1000).size() == 4);
+    CHECK(log.slice(1, 100, 35).size() == 3);
+    CHECK(log.slice(1, 100, 30).size() == 3);
+    CHECK(log.slice(1, 100, 1).size() == 1);
+    CHECK(log.slice(9, 100, 1000).size() == 2);
+    CHECK(log.slice(11, 100, 1000).empty());
+}
+
+TEST_CASE("where another log may agree: the last place that is not later, of no later term") {
+    Log log;
+    for (const Term term : {1, 1, 4, 4, 5, 5, 6}) log.put(command(log.last().index + 1, term, ""));
+    const auto place = [&](Index index, Term term) {
+        return log.last_before({.index = index, .term = term});
+    };
+    CHECK(place(99, 9) == Position{.index = 7, .term = 6});
+    CHECK(place(5, 9) == Position{.index = 5, .term = 5});
+    CHECK(place(5, 4) == Position{.index = 4, .term = 4});
+    CHECK(place(99, 3) == Position{.index = 2, .term = 1});
+    CHECK(place(0, 0) == Position{});
+    log.compact(4);
+    CHECK(place(99, 5) == Position{.index = 6, .term = 5});
+    CHECK(place(99, 3) == Position{.index = 4, .term = 4}); // all it can tell: the base
+    CHECK(place(2, 1) == Position{.index = 4, .term = 4});
 }
 
 TEST_CASE("a configuration survives its bytes") {

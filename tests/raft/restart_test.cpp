@@ -174,15 +174,11 @@ TEST_CASE("a disk that contradicts itself is refused, with what is wrong") {
     }
 }
 
-TEST_CASE("a server without an id, and a cluster of several, are refused") {
+TEST_CASE("a server without an id is refused") {
     OneServer server;
     Restored restored = server.disk.restored();
     restored.id = no_server;
     CHECK(Core::restore(restored).error().code == ErrorCode::corrupt);
-
-    restored = server.disk.restored();
-    restored.entries[0].data = make_payload(encode(Configuration{.voters = {1, 2, 3}}));
-    CHECK(Core::restore(restored).error().code == ErrorCode::unimplemented);
 }
 
 } // namespace hawser::raft::test

@@ -1,0 +1,118 @@
+// How the leader's log gets to the others (§3.5), pipelined (§10.2.1).
+//
+// Entries go out as soon as they are in the log, several appends ahead of their acknowledgements.
+// An append that was lost shows at the latest with the next heartbeat, which asks for an answer
+// and names the place after which entries would follow.
+#include <algorithm>
+#include <format>
+#include <utility>
+
+#include "raft/core.h"
+
+namespace hawser::raft {
+
+Progress* Core::peer(ServerId server) {
+    const auto found = leading_.peers.find(server);
+    return found == leading_.peers.end() ? nullptr : &found->second;
+}
+
+// A heartbeat to everyone. Who answers it knew of no newer leader after it was sent.
+void Core::begin_round() {
+    ++leading_.round;
+    for (auto& [id, peer] : leading_.peers) send_append(id, peer, {});
+}
+
+// Where the log no longer tells what comes before `next`, or a snapshot is on its way, nothing is
+// claimed about the peer's log: it is only to answer, and the answer tells what it needs.
+void Core::send_append(ServerId to, Progress& peer, std::vector<Entry> entries) {
+    AppendRequest request{
+        .entries = std::move(entries), .commit = commit_, .round = leading_.round};
+    if (peer.state != Progress::State::snapshot) {
+        const std::optional<Term> term = log_.term_at(peer.next - 1);
+        if (term) request.previous = {.index = peer.next - 1, .term = *term};
+        if (!term) peer.enter_probe(peer.next);
+    }
+    send(to, std::move(request));
+}
+
+// To a peer whose log is known to agree: all there is, as far as the window allows.
+void Core::send_entries(ServerId to, Progress& peer) {
+    while (peer.state == Progress::State::replicate && peer.next <= log_.last().index &&
+           peer.in_flight.size() < options_.appends_in_flight) {
+        if (!log_.term_at(peer.next - 1)) {
+            peer.enter_probe(peer.next);
+            begin_snapshot(to, peer);
+            return;
+        }
+        std::vector<Entry> entries =
+            log_.slice(peer.next, options_.append_entries, options_.append_bytes);
+        const Index last = entries.back().index;
+        send_append(to, peer, std::move(entries));
+        peer.in_flight.push_back(last);
+        peer.next = last + 1;
+    }
+}
+
+// One append, where agreement is looked for.
+void Core::send_probe(ServerId to, Progress& peer) {
+    if (!log_.term_at(peer.next - 1)) {
+        begin_snapshot(to, peer);
+        return;
+    }
+    send_append(to, peer, log_.slice(peer.next, options_.append_entries, options_.append_bytes));
+}
+
+void Core::replicate() {
+    for (auto& [id, peer] : leading_.peers) send_entries(id, peer);
+}
+
+void Core::on(ServerId from, const AppendReply& reply) {
+    if (role_ != Role::leader) return;
+    Progress& peer = *this->peer(from);
+    if (std::max(reply.match, reply.received) > log_.last().index || reply.round > leading_.round) {
+        refuse(ErrorCode::invalid,
+               std::format("server {:016x} acknowledges what it was not sent", from));
+        return;
+    }
+    peer.contact = now_;
+    peer.round = std::max(peer.round, reply.round);
+    peer.acknowledge(reply.match);
+    if (peer.sending && peer.sending->base.position.index > 0 &&
+        peer.match >= peer.sending->base.position.index) {
+        end_snapshot(from, peer);
+        peer.enter_replicate(peer.match + 1);
+    }
+    if (reply.rejection) {
+        rewind(from, peer, *reply.rejection);
+    } else if (peer.state == Progress::State::probe) {
+        if (reply.received + 1 >= peer.next) {
+            peer.enter_replicate(reply.received + 1);
+        } else if (!log_.term_at(peer.next - 1)) {
+            begin_snapshot(from, peer);
+        }
+    }
+    advance_commit();
+    if (role_ != Role::leader) return;
+    confirm_reads();
+    press_transfer();
+    send_entries(from, peer);
+}
+
+// The peer lacks what the append built on. What it acknowledged it has: go back there, or as far
+// as the hint allows, and try one append before sending ahead again.
+void Core::rewind(ServerId from, Progress& peer, const AppendRejection& rejection) {
+    if (rejection.index <= peer.match) return; // an answer from before
+    if (peer.state == Progress::State::replicate) {
+        peer.enter_probe(peer.match + 1);
+    } else if (peer.state == Progress::State::probe && rejection.index == peer.next - 1) {
+        const Position& hint = rejection.hint;
+        const bool held = hint.index > log_.base().position.index;
+        const Index agreed = held ? log_.last_before(hint).index : hint.index;
+        peer.enter_probe(std::max(std::min(rejection.index, agreed + 1), peer.match + 1));
+    } else {
+        return;
+    }
+    send_probe(from, peer);
+}
+
+} // namespace hawser::raft
