@@ -1,0 +1,106 @@
+// Runs simulated clusters, one for each seed; the same seed is always the same run.
+//   sim [--seeds N] [--first SEED] [--seed SEED [--story]]
+// Exit status 1, and a line that names the seed, when one fails.
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+
+#include "cluster.h"
+
+namespace hawser::raft::sim {
+
+namespace {
+
+volatile std::sig_atomic_t current_seed = 0;
+
+struct Options {
+    std::uint64_t first = 1;
+    std::uint64_t seeds = 300;
+    bool story = false;
+};
+
+struct Totals {
+    std::uint64_t failed = 0, writes = 0, reads = 0;
+    Term terms = 0;
+};
+
+// A check of the core that fails is a finding as well.
+void tell_seed(int) {
+    std::fprintf(stderr, "seed %lld: the core aborts\n", static_cast<long long>(current_seed));
+    std::_Exit(1);
+}
+
+bool run_seed(std::uint64_t seed, bool story, Totals& totals) {
+    current_seed = static_cast<std::sig_atomic_t>(seed);
+    World world(seed, story);
+    Cluster cluster(world);
+    cluster.run();
+    totals.writes += world.oracle.writes();
+    totals.reads += world.oracle.reads();
+    totals.terms += world.oracle.terms();
+    if (story) cluster.describe();
+    if (world.oracle.content()) return true;
+    std::printf("seed %llu, at %lld ms: %s\n", static_cast<unsigned long long>(seed),
+                static_cast<long long>(world.scheduler.now()), world.oracle.finding().c_str());
+    return false;
+}
+
+int run(const Options& options) {
+    const auto began = std::chrono::steady_clock::now();
+    Totals totals;
+    for (std::uint64_t i = 0; i < options.seeds; ++i) {
+        if (!run_seed(options.first + i, options.story, totals)) ++totals.failed;
+        if (totals.failed >= 10) break;
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    std::printf(
+        "%llu seeds from %llu in %.1f s: %llu writes, %llu reads, %llu terms, %llu failed\n",
+        static_cast<unsigned long long>(options.seeds),
+        static_cast<unsigned long long>(options.first), took.count(),
+        static_cast<unsigned long long>(totals.writes),
+        static_cast<unsigned long long>(totals.reads),
+        static_cast<unsigned long long>(totals.terms),
+        static_cast<unsigned long long>(totals.failed));
+    return totals.failed == 0 ? 0 : 1;
+}
+
+bool parse(int count, char** arguments, Options& options) {
+    for (int i = 1; i < count; ++i) {
+        const std::string_view argument = arguments[i];
+        if (argument == "--story") {
+            options.story = true;
+            continue;
+        }
+        if (++i == count) return false;
+        const char* end = arguments[i] + std::strlen(arguments[i]);
+        std::uint64_t value = 0;
+        const auto [parsed, error] = std::from_chars(arguments[i], end, value);
+        if (error != std::errc() || parsed != end) return false;
+        if (argument == "--seeds")
+            options.seeds = value;
+        else if (argument == "--first")
+            options.first = value;
+        else if (argument == "--seed")
+            options.first = value, options.seeds = 1;
+        else
+            return false;
+    }
+    return true;
+}
+
+} // namespace
+
+} // namespace hawser::raft::sim
+
+int main(int count, char** arguments) {
+    hawser::raft::sim::Options options;
+    if (!hawser::raft::sim::parse(count, arguments, options)) {
+        std::fprintf(stderr, "usage: sim [--seeds N] [--first SEED] [--seed SEED [--story]]\n");
+        return 2;
+    }
+    std::signal(SIGABRT, hawser::raft::sim::tell_seed);
+    return hawser::raft::sim::run(options);
+}

@@ -1,0 +1,190 @@
+#include "nemesis.h"
+
+#include <format>
+
+namespace hawser::raft::sim {
+
+namespace {
+
+constexpr std::size_t most_servers = 10; // over the whole run
+
+} // namespace
+
+Nemesis::Nemesis(Cluster& cluster) : cluster_(cluster), world_(cluster.world()) {
+    const Profile& profile = world_.profile;
+    deeds_ = {
+        {profile.crashes, &Nemesis::crash},
+        {profile.power_cuts, &Nemesis::power_cut},
+        {profile.blackouts, &Nemesis::blackout},
+        {profile.lost_disks, &Nemesis::lose_disk},
+        {profile.partitions, &Nemesis::partition},
+        {profile.one_way, &Nemesis::cut_one_way},
+        {profile.rolling, &Nemesis::roll_partition},
+        {profile.isolations, &Nemesis::isolate_leader},
+        {profile.pauses, &Nemesis::pause},
+        {profile.clock_jumps, &Nemesis::jump_clock},
+        {profile.full_disks, &Nemesis::fill_disk},
+        {profile.membership, &Nemesis::change_membership},
+        {profile.transfers, &Nemesis::transfer},
+        {profile.heals, &Nemesis::heal},
+    };
+    for (const Deed& deed : deeds_) weights_ += deed.weight;
+}
+
+void Nemesis::begin() {
+    world_.scheduler.after(world_.between(1, 2 * world_.profile.nemesis_every), [this] {
+        if (!world_.troubled) return;
+        strike();
+        begin();
+    });
+}
+
+void Nemesis::strike() {
+    std::uint64_t at = world_.random.below(weights_);
+    for (const Deed& deed : deeds_) {
+        if (at < deed.weight) return (this->*deed.perform)();
+        at -= deed.weight;
+    }
+}
+
+void Nemesis::end(Server& server, bool power_cut) {
+    server.crash(power_cut);
+    world_.scheduler.after(world_.between(1, 1000), [&server] { server.start(); });
+}
+
+void Nemesis::crash() {
+    end(cluster_.any(), false);
+}
+
+void Nemesis::power_cut() {
+    end(cluster_.any(), true);
+}
+
+void Nemesis::blackout() {
+    for (const auto& server : cluster_.servers()) end(*server, true);
+}
+
+// At most one: a majority that is gone comes back from no algorithm.
+void Nemesis::lose_disk() {
+    if (world_.profile.lost_disks == 0) return;
+    world_.profile.lost_disks = 0;
+    if (world_.telling) world_.tell("a disk is lost");
+    cluster_.any().lose_disk();
+}
+
+void Nemesis::partition() {
+    if (world_.telling) world_.tell("partition");
+    std::vector<bool> left;
+    for (std::size_t i = 0; i < cluster_.servers().size(); ++i) {
+        left.push_back(world_.random.below(2) == 0);
+    }
+    for (std::size_t from = 0; from < left.size(); ++from) {
+        for (std::size_t to = 0; to < left.size(); ++to) {
+            if (left[from] == left[to]) continue;
+            cluster_.network().cut(cluster_.servers()[from]->id(), cluster_.servers()[to]->id());
+        }
+    }
+}
+
+void Nemesis::cut_one_way() {
+    const ServerId from = cluster_.any().id();
+    const ServerId to = cluster_.any().id();
+    if (world_.telling) world_.tell(std::format("{:x} no longer reaches {:x}", from, to));
+    cluster_.network().cut(from, to);
+}
+
+// One after the other is alone.
+void Nemesis::roll_partition() {
+    if (world_.telling) world_.tell("rolling partition");
+    roll(world_.random.below(cluster_.servers().size()), 6);
+}
+
+void Nemesis::roll(std::size_t at, std::uint64_t rounds) {
+    if (!world_.troubled) return;
+    cluster_.network().heal();
+    if (rounds == 0) return;
+    isolate(cluster_.servers()[at % cluster_.servers().size()]->id());
+    world_.scheduler.after(world_.between(50, 400),
+                           [this, at, rounds] { roll(at + 1, rounds - 1); });
+}
+
+void Nemesis::isolate_leader() {
+    const Server* leader = cluster_.any_leader();
+    if (!leader) return;
+    if (world_.telling) world_.tell(std::format("{:x} is cut off", leader->id()));
+    isolate(leader->id());
+}
+
+void Nemesis::isolate(ServerId id) {
+    for (const auto& server : cluster_.servers()) {
+        cluster_.network().cut(id, server->id());
+        cluster_.network().cut(server->id(), id);
+    }
+}
+
+void Nemesis::pause() {
+    Server* server = world_.random.below(2) == 0 ? cluster_.any_leader() : &cluster_.any();
+    if (!server) return;
+    const Time time = world_.between(10, 800);
+    if (world_.telling) world_.tell(std::format("{:x} pauses for {} ms", server->id(), time));
+    server->pause(time);
+}
+
+void Nemesis::jump_clock() {
+    Server& server = cluster_.any();
+    const Time by = world_.random.below(4) == 0 ? 3'600'000 : world_.between(1, 500);
+    if (world_.telling) world_.tell(std::format("clock of {:x} jumps by {} ms", server.id(), by));
+    server.jump_clock(by);
+}
+
+void Nemesis::fill_disk() {
+    Server& server = cluster_.any();
+    if (world_.telling) world_.tell(std::format("disk of {:x} is full", server.id()));
+    server.fill_disk(true);
+    world_.scheduler.after(world_.between(50, 1500), [&server] { server.fill_disk(false); });
+}
+
+void Nemesis::change_membership() {
+    Server* leader = cluster_.any_leader();
+    if (!leader) return;
+    const Configuration& configuration = leader->core().configuration();
+    using Kind = ChangeMembership::Kind;
+    const auto pick = [&](const std::vector<ServerId>& from) {
+        return from.empty() ? cluster_.any().id() : from[world_.random.below(from.size())];
+    };
+    ChangeMembership change;
+    switch (world_.random.below(5)) {
+        case 0: change = {.kind = Kind::remove, .server = pick(configuration.voters)}; break;
+        case 1: change = {.kind = Kind::remove, .server = cluster_.any().id()}; break;
+        case 2: // one that was a member before, perhaps
+            change = {.kind = Kind::add_learner, .server = cluster_.any().id()};
+            break;
+        default:
+            change = {.kind = Kind::promote, .server = pick(configuration.learners)};
+            if (!configuration.learners.empty() || cluster_.servers().size() >= most_servers) break;
+            Server& joining = cluster_.add_server();
+            joining.start();
+            change = {.kind = Kind::add_learner, .server = joining.id()};
+    }
+    if (world_.telling) {
+        constexpr const char* names[] = {"add", "promote", "remove"};
+        world_.tell(std::format("{:x} is to {} {:x}", leader->id(),
+                                names[static_cast<int>(change.kind)], change.server));
+    }
+    leader->change(change);
+}
+
+void Nemesis::transfer() {
+    Server* leader = cluster_.any_leader();
+    if (!leader) return;
+    const ServerId to = world_.random.below(3) == 0 ? no_server : cluster_.any().id();
+    if (world_.telling) world_.tell(std::format("{:x} is to hand over to {:x}", leader->id(), to));
+    leader->transfer(to);
+}
+
+void Nemesis::heal() {
+    if (world_.telling) world_.tell("the network heals");
+    cluster_.network().heal();
+}
+
+} // namespace hawser::raft::sim
