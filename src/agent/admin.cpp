@@ -39,40 +39,6 @@ bool has_group(pid_t pid, gid_t group) {
     return false;
 }
 
-void add_row(v1::GetResponse& response, model::Resource resource) {
-    const model::Change row{.kind = model::kind_of(resource),
-                            .key = model::key_of(resource),
-                            .index = response.index(),
-                            .value = std::make_shared<const model::Resource>(std::move(resource))};
-    *response.add_rows() = model::to_proto(row);
-}
-
-void add_rows(v1::GetResponse& response, const model::MeshSnapshot& snapshot, model::Kind kind,
-              const std::string& name) {
-    const auto wanted = [&](const std::string& key) { return name.empty() || key == name; };
-    if (kind == model::Kind::trust_domain) {
-        if (snapshot.index() != 0) add_row(response, snapshot.trust());
-        return;
-    }
-    if (kind == model::Kind::node) {
-        for (const model::Node& node : snapshot.nodes())
-            if (wanted(node.name)) add_row(response, node);
-        return;
-    }
-    for (const model::ServiceView& view : snapshot.services()) {
-        if (kind == model::Kind::service && wanted(view.service.name))
-            add_row(response, view.service);
-        if (kind == model::Kind::instance) {
-            for (const model::EndpointView& endpoint : view.endpoints)
-                if (wanted(endpoint.instance.key())) add_row(response, endpoint.instance);
-        }
-        if (kind == model::Kind::policy) {
-            for (const model::Policy& policy : view.policies)
-                if (wanted(policy.name)) add_row(response, policy);
-        }
-    }
-}
-
 Result<void> check_caller(const rpc::Caller& caller, std::optional<gid_t> group) {
     if (caller.local && may_ask(*caller.local, group)) return {};
     log::warn("refused a caller on the agent's socket", {{"peer", caller.remote}});
@@ -100,7 +66,7 @@ io::Task<Result<v1::GetResponse>> serve_get(const AdminSources& sources, std::op
                                             const rpc::Caller& caller, v1::GetRequest request) {
     if (auto allowed = check_caller(caller, group); !allowed)
         co_return fail(std::move(allowed.error()));
-    co_return get_rows(*sources.snapshot(), request);
+    co_return get_rows(sources.mesh(), request);
 }
 
 } // namespace
@@ -110,8 +76,7 @@ bool may_ask(const io::PeerCredentials& peer, std::optional<gid_t> group) {
     return group && (peer.gid == *group || has_group(peer.pid, *group));
 }
 
-Result<v1::GetResponse> get_rows(const model::MeshSnapshot& snapshot,
-                                 const v1::GetRequest& request) {
+Result<v1::GetResponse> get_rows(const MeshState* mesh, const v1::GetRequest& request) {
     auto kind = model::parse_kind(request.kind());
     if (!kind) return fail(std::move(kind.error()));
     if (!model::visible_to_agents(*kind)) {
@@ -120,8 +85,12 @@ Result<v1::GetResponse> get_rows(const model::MeshSnapshot& snapshot,
             std::format("agents don't know of a {}: ask a server", model::to_string(*kind)));
     }
     v1::GetResponse response;
-    response.set_index(snapshot.index());
-    add_rows(response, snapshot, *kind, request.name());
+    if (mesh != nullptr) {
+        response.set_index(mesh->index());
+        for (const model::Change& row : mesh->rows(*kind))
+            if (request.name().empty() || row.key == request.name())
+                *response.add_rows() = model::to_proto(row);
+    }
     if (!request.name().empty() && response.rows().empty()) {
         return fail(ErrorCode::not_found,
                     std::format("no {} {}", model::to_string(*kind), quote(request.name())));

@@ -7,11 +7,11 @@
 #include <optional>
 #include <string>
 
+#include "agent/mesh_state.h"
 #include "base/result.h"
 #include "io/loop.h"
 #include "io/socket.h"
 #include "io/task_group.h"
-#include "model/mesh_snapshot.h"
 #include "model/proto/control.pb.h"
 
 namespace hawser::agent {
@@ -20,7 +20,7 @@ namespace hawser::agent {
 struct AdminSources {
     std::function<io::Task<v1::AgentStatusResponse>()> status;
     std::function<io::Task<Result<v1::InterceptStatusResponse>>()> intercept;
-    std::function<model::SnapshotPtr()> snapshot;
+    std::function<const MeshState*()> mesh; // null: not joined yet
 };
 
 class AdminSocket {
@@ -49,8 +49,8 @@ class AdminSocket {
 // May this peer ask? Its supplementary groups are read from /proc.
 [[nodiscard]] bool may_ask(const io::PeerCredentials& peer, std::optional<gid_t> group);
 
-// GetRequest against a snapshot: rows of a kind, or the one of that name.
-[[nodiscard]] Result<v1::GetResponse> get_rows(const model::MeshSnapshot& snapshot,
+// What the agent was told last: rows of a kind, or the one of that name.
+[[nodiscard]] Result<v1::GetResponse> get_rows(const MeshState* mesh,
                                                const v1::GetRequest& request);
 
 } // namespace hawser::agent

@@ -195,7 +195,7 @@ Result<void> Agent::open_local_ends() {
     AdminSources sources{
         .status = [this] { return status(); },
         .intercept = [this] { return intercept_status(); },
-        .snapshot = [this] { return mesh(); },
+        .mesh = [this]() -> const MeshState* { return mesh_.get(); },
     };
     auto admin = AdminSocket::open(control_.executor(), config_.socket, std::move(sources));
     if (!admin) return fail(std::move(admin.error()));

@@ -32,6 +32,10 @@ class MeshState {
     [[nodiscard]] std::uint64_t index() const { return builder_.index(); }
     // Whether the mesh itself is known: its name for DNS, its VIP ranges, its roots.
     [[nodiscard]] bool known() const { return index() != 0; }
+    // Of the last complete state, each with the index of its last change.
+    [[nodiscard]] std::vector<model::Change> rows(model::Kind kind) const {
+        return builder_.rows(kind);
+    }
     // All of it as one batch that take() accepts.
     [[nodiscard]] v1::MeshChanges dump() const;
 

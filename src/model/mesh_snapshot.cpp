@@ -122,4 +122,12 @@ std::vector<Change> SnapshotBuilder::rows() const {
     return rows;
 }
 
+std::vector<Change> SnapshotBuilder::rows(Kind kind) const {
+    std::vector<Change> rows;
+    for (auto at = rows_.lower_bound({kind, std::string()});
+         at != rows_.end() && at->first.first == kind; ++at)
+        rows.push_back(at->second);
+    return rows;
+}
+
 } // namespace hawser::model

@@ -87,6 +87,8 @@ class SnapshotBuilder {
     [[nodiscard]] SnapshotPtr build() const;
     // Every row held, as changes: for the cache on disk.
     [[nodiscard]] std::vector<Change> rows() const;
+    // Those of one kind, in key order.
+    [[nodiscard]] std::vector<Change> rows(Kind kind) const;
 
   private:
     void add_nodes(MeshSnapshot& snapshot) const;

@@ -42,7 +42,7 @@ TEST_CASE("rows are got by kind and name") {
         v1::GetRequest request;
         request.set_kind(kind);
         request.set_name(name);
-        const auto response = get_rows(*mesh.snapshot(), request);
+        const auto response = get_rows(&mesh, request);
         if (response) CHECK(response->index() == 9);
         return response ? response->rows_size() : -static_cast<int>(response.error().code);
     };
@@ -54,6 +54,24 @@ TEST_CASE("rows are got by kind and name") {
     CHECK(count("service", "none") == -static_cast<int>(ErrorCode::not_found));
     CHECK(count("nonsense", "") < 0);
     CHECK(count("join_token", "") < 0);
+}
+
+TEST_CASE("each row has the index of its own last change; nothing is there before the mesh is") {
+    const TestAuthority authority;
+    MeshState mesh("test.local");
+    REQUIRE(value_of(mesh.take(
+        batch(9, {row(authority.domain()), row(service("api")), row(service("db"))}, true))));
+    v1::Change changed = row(service("db"));
+    changed.set_index(12);
+    REQUIRE(value_of(mesh.take(batch(12, {changed}))));
+    v1::GetRequest request;
+    request.set_kind("services");
+    const auto response = value_of(get_rows(&mesh, request));
+    CHECK(response.index() == 12);
+    REQUIRE(response.rows_size() == 2);
+    CHECK(response.rows(0).index() == 1);
+    CHECK(response.rows(1).index() == 12);
+    CHECK(value_of(get_rows(nullptr, request)).rows_size() == 0);
 }
 
 } // namespace
