@@ -54,6 +54,10 @@ int report_config(const Error& error) {
     return usage;
 }
 
+void warn(std::string_view message) {
+    print_to(stderr, "hawser: warning: " + printable(message, longest_message) + "\n");
+}
+
 void print_line(std::string_view line) {
     print_to(stdout, line);
     print_to(stdout, "\n");

@@ -26,6 +26,9 @@ int report(const Error& error);
 // The same for problems of configuration files, whose lines begin with their place.
 int report_config(const Error& error);
 
+// One line on stderr; nothing fails.
+void warn(std::string_view message);
+
 void print_line(std::string_view line);
 void print_json(const nlohmann::json& value);
 

@@ -7,7 +7,9 @@
 #include <CLI/Formatter.hpp>
 
 #include <cstdlib>
+#include <format>
 #include <optional>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/ip.h"
@@ -28,6 +30,10 @@ constexpr char default_ca[] = "/var/lib/hawser/agent/roots.pem";
 constexpr std::string_view fingerprint_prefix = "sha256:";
 constexpr std::size_t token_bytes = 4096;
 constexpr std::size_t ca_bytes = 64 << 10;
+
+bool exists(const std::string& path) {
+    return ::access(path.c_str(), F_OK) == 0;
+}
 
 struct NetworkTarget {
     Endpoint endpoint;
@@ -144,7 +150,8 @@ io::Task<void> perform(Exchange& exchange, io::Loop& loop) {
 
 void add_target_options(CLI::App& app, TargetOptions& options, Reach reach) {
     app.add_option("--socket", options.socket, "the daemon's admin socket")->type_name("PATH");
-    if (reach == Reach::socket_only) return;
+    options.network_too = reach == Reach::network_too;
+    if (!options.network_too) return;
     app.add_option("--server", options.server, "a server elsewhere, as ADDRESS:PORT")
         ->type_name("ADDRESS:PORT")
         ->excludes("--socket");
@@ -165,10 +172,11 @@ DaemonClient::DaemonClient(TargetOptions options, std::vector<std::string> socke
     if (options_.socket.empty()) {
         options_.socket = sockets.front();
         for (const std::string& socket : sockets) {
-            if (::access(socket.c_str(), F_OK) != 0) continue;
+            if (!exists(socket)) continue;
             options_.socket = socket;
             break;
         }
+        sockets_ = std::move(sockets);
     }
     address_ = options_.socket;
 }
@@ -199,8 +207,29 @@ int DaemonClient::report(const Error& error) const {
         return usage;
     }
     if (reached_) return cmd::report(error);
-    cmd::report(error.context("cannot reach " + address_));
+    // The reason names the address again.
+    std::string_view reason = error.message;
+    for (const std::string& step :
+         {"connecting to " + address_ + ": ", std::string("connecting: ")})
+        if (reason.starts_with(step)) reason.remove_prefix(step.size());
+    cmd::report(
+        {error.code, std::format("cannot reach {}: {}{}", address_, reason, what_to_do(error))});
     return unreachable;
+}
+
+std::string DaemonClient::what_to_do(const Error& error) const {
+    if (!options_.server.empty())
+        return error.code == ErrorCode::unauthenticated ? "" : "; is a server running there?";
+    if (error.code == ErrorCode::permission_denied)
+        return "; ask as root, or as a member of the group hawser";
+    if (sockets_.empty()) return "; is the daemon running, and is this its socket?";
+    const bool only_server = sockets_.size() == 1 && sockets_.front() == server_socket;
+    if (only_server && exists(agent_socket))
+        return "; this host has an agent only: ask on a server's host, or with --server";
+    const std::string_view unit =
+        options_.socket == agent_socket ? "hawser-agent" : "hawser-server";
+    return std::format("; is it running? see systemctl status {}, or name another with --socket{}",
+                       unit, options_.network_too ? " or --server" : "");
 }
 
 } // namespace hawser::cmd

@@ -24,6 +24,7 @@ struct TargetOptions {
     std::string server;
     std::string token_file;
     std::string ca;
+    bool network_too = false; // whether --server is there
 };
 enum class Reach { socket_only, network_too };
 void add_target_options(CLI::App& app, TargetOptions& options, Reach reach);
@@ -53,8 +54,11 @@ class DaemonClient {
     Result<std::string> call_bytes(const std::string& path, std::string request,
                                    std::chrono::milliseconds timeout);
 
+    [[nodiscard]] std::string what_to_do(const Error& error) const;
+
     TargetOptions options_;
-    std::string address_; // for messages: the socket's path, or HOST:PORT
+    std::vector<std::string> sockets_; // where we looked; empty if we were told where
+    std::string address_;              // for messages: the socket's path, or HOST:PORT
     bool wrong_usage_ = false;
     bool reached_ = false;
 };

@@ -2,6 +2,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "console.h"
@@ -26,7 +27,7 @@ constexpr std::array verbs{
 
 int main(int argc, char** argv) {
     log::configure(log::Level::warn, log::Format::text); // until a daemon reads its configuration
-    const std::vector<std::string> words(argv + 1, argv + argc);
+    std::vector<std::string> words(argv + 1, argv + argc);
     // The demo's own child processes: their words are not ours to parse.
     if (words.size() > 2 && words[0] == "demo" && words[1] == "--internal") {
         return cmd::run_demo({.internal = {words.begin() + 2, words.end()}});
@@ -39,8 +40,9 @@ int main(int argc, char** argv) {
         "Example:\n  hawser demo");
     cmd::Action chosen;
     for (const auto add : verbs) add(root, chosen);
+    words = cmd::in_our_words(root, std::move(words));
     try {
-        root.parse(argc, argv);
+        root.parse(std::vector<std::string>(words.rbegin(), words.rend())); // it takes from the end
     } catch (const CLI::ParseError& error) {
         return cmd::end_parsing(root, error, words);
     }

@@ -192,6 +192,11 @@ class DevProgram {
 
     void on_ready() {
         print_line("ready: a mesh of one host; stop it with Ctrl-C");
+        print_line(plan_.agent.intercept_mode == config::InterceptMode::explicit_
+                       ? "  explicit mode: no kernel rules; programs dial the listeners of their "
+                         "service's upstream = [...]"
+                       : "  transparent mode: programs dial SERVICE.mesh, and kernel rules lead "
+                         "them here");
         print_line(std::format("  hawser status --socket {}", plan_.agent.socket));
         print_line(std::format("  hawser apply -f FILE --wait --socket {}", plan_.server.socket));
         std::fflush(stdout);

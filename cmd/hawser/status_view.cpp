@@ -21,14 +21,38 @@ std::string health_text(v1::Health health) {
 }
 
 // "  server        10.0.0.1:7443"
-void print_field(std::string_view name, const std::string& value) {
-    print_line(std::format("  {:<14}{}", name, printable(value, 500)));
+void print_field(std::string_view name, const std::string& value, Tone tone = Tone::plain) {
+    print_line(std::format("  {:<14}{}", name, toned(printable(value, 500), tone)));
 }
 
 void print_warnings(const google::protobuf::RepeatedPtrField<std::string>& warnings) {
     for (const std::string& warning : warnings) {
         print_line("  " + toned("! " + printable(warning, 500), Tone::bad));
     }
+}
+
+// Where to look next, when something is wrong.
+void print_hint(const std::string& hint) {
+    if (!hint.empty()) print_line("  " + toned("→ " + hint, Tone::faint));
+}
+
+std::string rules_text(const AgentView& agent) {
+    const bool transparent = agent.status.intercept_mode() == "transparent";
+    if (!agent.rules_match) return "the kernel's rules could not be read";
+    if (*agent.rules_match) return transparent ? "the kernel's rules match" : "no kernel rules";
+    return transparent ? "the kernel's rules are missing or were changed"
+                       : "there are kernel rules that nobody looks after";
+}
+
+std::string hint_for(const AgentView& agent) {
+    const v1::AgentStatusResponse& status = agent.status;
+    if (agent.rules_match && !*agent.rules_match)
+        return "what differs: hawser intercept status; this agent's log: journalctl -u "
+               "hawser-agent";
+    if (status.server().empty())
+        return "is a server running, and its port 7443 open to this host? this agent's log: "
+               "journalctl -u hawser-agent";
+    return status.warnings().empty() ? "" : "this agent's log: journalctl -u hawser-agent";
 }
 
 template <typename Status>
@@ -72,7 +96,8 @@ void print_certificates(const v1::AgentStatusResponse& status, WallTime now) {
 
 } // namespace
 
-json to_json(const v1::AgentStatusResponse& status) {
+json to_json(const AgentView& agent) {
+    const v1::AgentStatusResponse& status = agent.status;
     json certificates = json::array(), services = json::array();
     for (const v1::CertificateState& each : status.certificates()) {
         certificates.push_back({{"identity", each.identity()},
@@ -100,6 +125,7 @@ json to_json(const v1::AgentStatusResponse& status) {
             {"from_cache", status.from_cache()},
             {"services", services},
             {"intercept_mode", status.intercept_mode()},
+            {"intercept_matches", agent.rules_match ? json(*agent.rules_match) : json()},
             {"workers", status.workers()},
             {"open_connections", status.open_connections()},
             {"tunnels", status.tunnels()},
@@ -136,9 +162,11 @@ json to_json(const v1::ServerStatusResponse& status) {
             {"warnings", to_vector(status.warnings())}};
 }
 
-void print(const v1::AgentStatusResponse& status, WallTime now) {
+void print(const AgentView& agent, WallTime now) {
+    const v1::AgentStatusResponse& status = agent.status;
     print_head("agent", status, now);
     print_warnings(status.warnings());
+    print_hint(hint_for(agent));
     print_field("server", status.server().empty()
                               ? "none"
                               : std::format("{}, connected {}", status.server(),
@@ -147,7 +175,8 @@ void print(const v1::AgentStatusResponse& status, WallTime now) {
                                     status.received_index(), status.enforced_index(),
                                     status.from_cache() ? ", from the cache" : "",
                                     status.mesh_services(), status.mesh_instances()));
-    print_field("interception", status.intercept_mode());
+    print_field("interception", status.intercept_mode() + ", " + rules_text(agent),
+                agent.rules_match.value_or(false) ? Tone::plain : Tone::bad);
     print_field("traffic",
                 std::format("{} connections, {} tunnels, {} workers", status.open_connections(),
                             status.tunnels(), status.workers()));
@@ -158,6 +187,7 @@ void print(const v1::AgentStatusResponse& status, WallTime now) {
 void print(const v1::ServerStatusResponse& status, WallTime now) {
     print_head("server", status, now);
     print_warnings(status.warnings());
+    if (!status.warnings().empty()) print_hint("this server's log: journalctl -u hawser-server");
     print_field("listens on", status.listen());
     print_field("raft", std::format("{}, term {}, index {}, applied {}", status.role(),
                                     status.term(), status.last_index(), status.applied_index()));

@@ -55,13 +55,42 @@ std::string message_of(CLI::App& root, const CLI::App& verb, const CLI::ParseErr
     return "unknown " + kind + quote(left.front()) + suggestion(verb, left.front());
 }
 
+// Whether the words name a verb: then it can be asked for help.
+bool is_verb(const CLI::App* app, const std::vector<std::string>& words) {
+    for (const std::string& word : words) {
+        const auto named =
+            app->get_subcommands([&](const CLI::App* verb) { return verb->get_name() == word; });
+        if (named.empty()) return false;
+        app = named.front();
+    }
+    return true;
+}
+
 } // namespace
+
+std::vector<std::string> in_our_words(const CLI::App& root, std::vector<std::string> words) {
+    if (words.size() == 1 && words[0] == "--version") return {"version"};
+    if (!words.empty() && words[0] == "help") {
+        words.erase(words.begin());
+        if (is_verb(&root, words)) words.emplace_back("--help");
+    }
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        const bool option = words[i] == "-o" || words[i] == "--output";
+        if (option && i + 1 < words.size() && words[i + 1] == "json")
+            words.erase(words.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+        else if (words[i] != "-ojson" && words[i] != "--output=json")
+            continue;
+        words[i] = "--json";
+    }
+    return words;
+}
 
 int end_parsing(CLI::App& root, const CLI::ParseError& error,
                 const std::vector<std::string>& words) {
     const CLI::App& verb = deepest(root);
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
-        std::fputs(verb.help(full_name(verb)).c_str(), stdout);
+        const CLI::App* parent = verb.get_parent();
+        std::fputs(verb.help(parent == nullptr ? "" : full_name(*parent)).c_str(), stdout);
         return done;
     }
     const std::string message = printable(message_of(root, verb, error, words), 1000);

@@ -1,19 +1,17 @@
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 
-#include <array>
-#include <cerrno>
 #include <format>
+#include <optional>
 #include <set>
 
 #include "base/bytes.h"
-#include "config/config_file.h"
+#include "catalog.h"
 #include "config/resource_file.h"
 #include "console.h"
-#include "daemon_client.h"
+#include "input.h"
 #include "model/codec.h"
 #include "model/proto/control.pb.h"
+#include "policy_names.h"
 #include "verbs.h"
 
 namespace hawser::cmd {
@@ -31,28 +29,26 @@ struct Options {
     bool json = false;
 };
 
-Result<std::string> read_stdin() {
-    std::string text;
-    std::array<char, 16384> buffer;
-    ssize_t got = 0;
-    while (text.size() <= limits::config_file_bytes &&
-           (got = ::read(STDIN_FILENO, buffer.data(), buffer.size())) > 0) {
-        text.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-    if (got < 0) return fail_errno(errno, "stdin");
-    return text;
+// Somebody's first try: the file that a daemon runs on.
+std::optional<std::string> says_what_it_is(const std::string& text, const std::string& name) {
+    const auto kind = config::detect_file_kind(text, name);
+    if (!kind || *kind == config::FileKind::resources) return std::nullopt;
+    const std::string_view daemon = *kind == config::FileKind::agent ? "agent" : "server";
+    return std::format(
+        "{}: this is the configuration of {} {}, not resources to apply; it is used "
+        "by hawser {} -c FILE, and checked by hawser validate FILE",
+        name, daemon == "agent" ? "an" : "a", daemon, daemon);
 }
 
 // All files together are one change: a resource in two of them is as wrong as one twice in one.
 class Collection {
   public:
     void add(const std::string& path) {
-        const bool from_stdin = path == "-";
-        const std::string name = from_stdin ? "stdin" : path;
-        const Result<std::string> text = from_stdin ? read_stdin() : config::read_config_file(path);
+        const std::string name = input_name(path);
+        const Result<std::string> text = read_input(path);
         if (!text) return problem(text.error().message);
         Result<config::ResourceFile> file = config::parse_resources(*text, name);
-        if (!file) return problem(file.error().message);
+        if (!file) return problem(says_what_it_is(*text, name).value_or(file.error().message));
         take(file->services, all_.services, "service", name);
         take(file->policies, all_.policies, "policy", name);
     }
@@ -113,6 +109,26 @@ std::string behind_text(const v1::WaitEnforcedResponse& waited) {
     return text;
 }
 
+// The names in the policies that nobody in the mesh has. Only advice: without an answer, none.
+std::vector<std::string> warnings_of(DaemonClient& client, const model::ApplyResources& resources) {
+    if (resources.policies.empty()) return {};
+    const auto services = get_rows(client, model::Kind::service);
+    const auto nodes = get_rows(client, model::Kind::node);
+    if (!services || !nodes) return {};
+    KnownNames known;
+    for (const model::Change& row : *services) known.services.insert(row.key);
+    for (const model::Service& service : resources.services) known.services.insert(service.name);
+    known.callers = known.services;
+    for (const model::Change& row : *nodes) {
+        const auto& node = std::get<model::Node>(*row.value);
+        known.callers.insert(node.allowed_services.begin(), node.allowed_services.end());
+    }
+    std::vector<std::string> warnings;
+    for (const UnknownName& unknown : unknown_names(resources.policies, known))
+        warnings.push_back(unknown.text());
+    return warnings;
+}
+
 int run(const Options& options) {
     const Result<Duration> timeout = parse_duration(options.timeout);
     if (!timeout) return report(timeout.error().context("--timeout"));
@@ -127,10 +143,13 @@ int run(const Options& options) {
     DaemonClient client(options.target, {server_socket});
     const auto applied = client.call<v1::ApplyResponse>("/hawser.v1.Api/Apply", request);
     if (!applied) return client.report(applied.error());
+    const std::vector<std::string> warnings = warnings_of(client, *resources);
+    for (const std::string& warning : warnings) warn(warning);
     json value = {
         {"index", applied->index()},
         {"changed", std::vector<std::string>(applied->changed().begin(), applied->changed().end())},
-        {"dry_run", options.dry_run}};
+        {"dry_run", options.dry_run},
+        {"warnings", warnings}};
     if (!options.json) print_changes(*applied, options.dry_run);
     if (!options.wait || options.dry_run) {
         if (options.json) print_json(value);

@@ -5,6 +5,7 @@
 #include "config/resource_file.h"
 #include "console.h"
 #include "resource_json.h"
+#include "resource_table.h"
 #include "verbs.h"
 
 namespace hawser::cmd {
@@ -31,19 +32,6 @@ void print_one(const model::Change& row) {
     print_json(to_json(row));
 }
 
-std::string summary(const model::Change& row) {
-    json value = to_json(row);
-    for (const char* shown : {"index", "name"}) value.erase(shown);
-    return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-void print_all(const std::vector<model::Change>& rows) {
-    TextTable table({"NAME", "INDEX", "VALUE"});
-    for (const model::Change& row : rows)
-        table.add({row.key, std::to_string(row.index), summary(row)});
-    table.print();
-}
-
 int run(const Options& options) {
     const Result<model::Kind> kind = model::parse_kind(options.kind);
     if (!kind) return report(kind.error());
@@ -62,7 +50,7 @@ int run(const Options& options) {
         for (const model::Change& row : *rows) all.push_back(to_json(row));
         print_json(all);
     } else {
-        print_all(*rows);
+        table_of(*rows).print();
     }
     return done;
 }
@@ -79,7 +67,9 @@ void add_get(CLI::App& root, Action& chosen) {
                     "one of them; services and policies are printed as TOML");
     add_target_options(verb, options->target, Reach::network_too);
     verb.add_flag("--json", options->json, "print JSON");
-    verb.footer("Example:\n  hawser get policy web-calls-api > policy.toml");
+    verb.footer(
+        "The table shows what matters at a glance; -o json (or --json) shows all of it.\n"
+        "Example:\n  hawser get policy web-calls-api > policy.toml");
     on_chosen(verb, chosen, options, run);
 }
 

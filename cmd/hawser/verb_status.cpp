@@ -21,13 +21,19 @@ struct Options {
 
 // One of them answered, and the other is not what runs there.
 struct Statuses {
-    std::optional<v1::AgentStatusResponse> agent;
+    std::optional<AgentView> agent;
     std::optional<v1::ServerStatusResponse> server;
 };
 
-Result<v1::AgentStatusResponse> ask_agent(DaemonClient& client) {
-    return client.call<v1::AgentStatusResponse>("/hawser.v1.Agent/Status",
-                                                v1::AgentStatusRequest());
+Result<AgentView> ask_agent(DaemonClient& client) {
+    auto status =
+        client.call<v1::AgentStatusResponse>("/hawser.v1.Agent/Status", v1::AgentStatusRequest());
+    if (!status) return fail(std::move(status.error()));
+    AgentView agent{.status = *std::move(status), .rules_match = {}};
+    const auto rules = client.call<v1::InterceptStatusResponse>("/hawser.v1.Agent/InterceptStatus",
+                                                                v1::InterceptStatusRequest());
+    if (rules) agent.rules_match = rules->matches();
+    return agent;
 }
 Result<v1::ServerStatusResponse> ask_server(DaemonClient& client) {
     return client.call<v1::ServerStatusResponse>("/hawser.v1.Api/ServerStatus",
@@ -36,7 +42,7 @@ Result<v1::ServerStatusResponse> ask_server(DaemonClient& client) {
 
 Result<Statuses> ask_either(DaemonClient& client) {
     Statuses statuses;
-    Result<v1::AgentStatusResponse> agent = ask_agent(client);
+    Result<AgentView> agent = ask_agent(client);
     if (agent) {
         statuses.agent = *std::move(agent);
         return statuses;
@@ -65,7 +71,8 @@ int show_one(const Options& options) {
 
 // Whichever daemons run on this host.
 int show_host(const Options& options) {
-    DaemonClient agent_client({}, {agent_socket}), server_client({}, {server_socket});
+    DaemonClient agent_client(options.target, {agent_socket});
+    DaemonClient server_client(options.target, {server_socket});
     const auto agent = ask_agent(agent_client);
     const auto server = ask_server(server_client);
     const bool agent_there = ::access(agent_socket, F_OK) == 0;

@@ -5,6 +5,7 @@
 #include <format>
 
 #include "base/bytes.h"
+#include "ca/tokens.h"
 #include "console.h"
 #include "daemon_client.h"
 #include "io/clock.h"
@@ -85,6 +86,12 @@ int create(const CreateOptions& options) {
         client.call<v1::CreateTokenResponse>("/hawser.v1.Api/CreateToken", *request);
     if (!created) return client.report(created.error());
     const v1::JoinToken& info = created->info();
+    const auto text = ca::JoinTokenText::parse(created->token());
+    if (text && text->servers.empty())
+        warn(
+            "the token does not say where the server is, because advertise is not set in its "
+            "server.toml: give its address to the agent (servers = [...], or hawser join TOKEN "
+            "ADDRESS:PORT)");
     if (options.json) {
         json value = token_json(info);
         value["token"] = created->token();

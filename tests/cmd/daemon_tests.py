@@ -4,8 +4,9 @@ import json
 import os
 import pathlib
 import signal
+import time
 
-from harness import contains, equal
+from harness import PATIENCE, contains, equal
 
 POLICY = '[[policy]]\nname = "{0}-calls-api"\nservice = "api"\naction = "allow"\nfrom = ["{0}"]\n'
 
@@ -94,6 +95,20 @@ def test_tokens(host):
     mesh.expect(1, "token", "revoke", one["id"])
 
 
+def test_a_token_without_the_servers_address_says_so(host):
+    mesh = Mesh(host)
+    advertised = mesh.expect(0, "token", "create", "--node", "web-1")
+    equal("warning" in advertised.stderr, False, "a server that listens on one address")
+    mesh.server.stop()
+    text = pathlib.Path(mesh.config).read_text().replace("127.0.0.1:0", "0.0.0.0:0")
+    pathlib.Path(mesh.config).write_text(text)
+    mesh.server = mesh.start_server()
+    result = mesh.expect(0, "token", "create", "--node", "web-2")
+    contains(result.stderr, "warning: the token does not say where the server is", "stderr")
+    contains(result.stderr, "advertise", "what to set")
+    equal(len(result.stdout.split()), 1, "words on stdout")
+
+
 def test_join_and_again(host):
     mesh = Mesh(host)
     token = mesh.json("token", "create", "--node", "web-1", "--services", "web")["token"]
@@ -137,6 +152,47 @@ def test_apply_get_delete(host):
     mesh.expect(1, "delete", "policy", "web-calls-api")
 
 
+def test_apply_warns_of_names_that_nobody_has(host):
+    mesh = Mesh(host)
+    mesh.start_agent("a", ("api", 8080), ("checkout", 8081))
+    policy = host.file("p.toml", POLICY.format("chekout"))
+    for words in (["--dry-run"], []):
+        result = mesh.expect(0, "apply", "-f", policy, *words)
+        equal(result.stderr, "hawser: warning: policy 'chekout-calls-api': no host may speak as "
+              "'chekout' yet; did you mean 'checkout'?\n", f"apply {words}")
+    text = '[[policy]]\nname = "p"\nservice = "none"\naction = "deny"\nfrom = ["*"]\n'
+    answer = json.loads(mesh.expect(0, "apply", "-f", "-", "--json", stdin=text).stdout)
+    equal(answer["warnings"], ["policy 'p': no service 'none' is known yet"], "in the JSON")
+    known = host.file("known.toml", POLICY.format("checkout") + '[[service]]\nname = "new"\n'
+                      '[[policy]]\nname = "q"\nservice = "new"\naction = "allow"\nfrom = ["*"]\n')
+    equal(mesh.expect(0, "apply", "-f", known).stderr, "", "known names, and one of the file")
+
+
+def test_get_shows_each_row_at_a_glance(host):
+    mesh = Mesh(host)
+    mesh.start_agent("a", ("api", 8080))
+    file = host.file("p.toml", POLICY.format("web") + POLICY.format("batch"))
+    index = mesh.json("apply", "-f", file, "--wait")["index"]
+    for socket in (mesh.socket, str(host.folder / "a.sock")):
+        def table(*words):
+            lines = host.expect(0, "get", *words, "--socket", socket).stdout.splitlines()
+            equal(any("{" in line for line in lines), False, f"JSON in {lines}")
+            return [line.split() for line in lines]
+
+        equal(table("policies"), [["NAME", "SERVICE", "ACTION", "FROM", "MODE", "INDEX"],
+                                  ["batch-calls-api", "api", "allow", "batch", "enforce", str(index)],
+                                  ["web-calls-api", "api", "allow", "web", "enforce", str(index)]],
+              "policies")
+        [head, api] = table("services")
+        equal((head[0], head[-1], api[0], int(api[-1]) < index), ("NAME", "INDEX", "api", True),
+              "services, with the index of their own last change")
+        equal(table("nodes")[1][:2], ["a", "alive"], "nodes")
+        equal(table("instances")[1][:2], ["a/api/8080", "passing"], "instances")
+        equal(table("trust_domain")[1][:3], ["self", "hawser.local", "mesh"], "trust domain")
+        full = host.expect(0, "get", "policy", "-o", "json", "--socket", socket)
+        equal([row["index"] for row in json.loads(full.stdout)], [index, index], "-o json")
+
+
 def test_services_and_nodes_from_server_and_agent(host):
     mesh = Mesh(host)
     mesh.start_agent("a", ("api", 8080), ("api", 8081), ("db", 5432))
@@ -169,13 +225,28 @@ def test_status_of_either_daemon(host):
     agent = host.json("status", "--socket", str(host.folder / "a.sock"))
     equal((agent["daemon"], agent["node"], agent["trust_domain"]), ("agent", "a", "hawser.local"), "agent")
     equal(agent["server"], server["listen"], "its server")
-    equal(agent["intercept_mode"], "explicit", "mode")
+    equal((agent["intercept_mode"], agent["intercept_matches"]), ("explicit", True), "mode")
     contains(mesh.expect(0, "status").stdout, "server s1 of hawser.local", "text")
     text = host.expect(0, "status", "--socket", str(host.folder / "a.sock")).stdout
     contains(text, "agent a of hawser.local", "text")
     contains(text, "spiffe://hawser.local/node/a", "certificates")
+    contains(text, "explicit, no kernel rules", "interception")
+    equal("→" in text, False, "no hint while all is well")
     contains(host.expect(0, "intercept", "status", "--socket", str(host.folder / "a.sock")).stdout,
              "explicit", "intercept status")
+    mesh.server.stop()
+    agent = wait_for(lambda: host.expect(0, "status", "--socket", str(host.folder / "a.sock")).stdout,
+                     "! no server")
+    contains(agent, "→ is a server running", "where to look next")
+
+
+def wait_for(text, part):
+    deadline = time.monotonic() + PATIENCE
+    while part not in (last := text()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"no {part!r} in {last!r}")
+        time.sleep(0.05)
+    return last
 
 
 def test_an_operator_elsewhere_needs_the_token_and_the_right_root(host):
@@ -213,6 +284,7 @@ def test_dev_is_a_mesh_that_remembers(host):
     sockets = [str(host.folder / f"mesh/{name}.sock") for name in ("server", "agent")]
     contains(dev.text(), "operator token  hwo1.", "the first time")
     contains(dev.text(), f"hawser status --socket {sockets[1]}", "what to do next")
+    contains(dev.text(), "explicit mode: no kernel rules", "the mode")
     policy = host.file("p.toml", POLICY.format("web"))
     applied = host.json("apply", "-f", policy, "--wait", "--socket", sockets[0])
     equal(applied["enforced"]["agents"], 1, "its agent")

@@ -14,8 +14,9 @@ def test_every_verb_has_help_with_an_example(host):
     for verb in VERBS:
         text = host.expect(0, *verb.split(), "--help").stdout
         contains(text, "Example:\n  ", f"hawser {verb} --help")
-        contains(text, f"hawser {verb}", f"hawser {verb} --help: usage")
+        contains(text, f"Usage: hawser {verb} [OPTIONS]", f"hawser {verb} --help: usage")
     overview = host.expect(0, "--help").stdout
+    contains(overview, "Usage: hawser [OPTIONS]", "hawser --help: usage")
     for verb in {verb.split()[0] for verb in VERBS}:
         contains(overview, f"  {verb} ", "hawser --help")
 
@@ -56,6 +57,18 @@ def test_wrong_usage_is_one_line_and_exit_2(host):
         equal(result.stdout, "", "stdout")
 
 
+def test_words_of_other_tools_are_understood(host):
+    equal(host.expect(0, "--version").stdout, host.expect(0, "version").stdout, "--version")
+    for words in ([], ["token"], ["token", "create"]):
+        equal(host.expect(0, "help", *words).stdout, host.expect(0, *words, "--help").stdout,
+              f"help {words}")
+    contains(host.expect(2, "help", "aply").stderr, "unknown command 'aply'", "help aply")
+    for words in (["-o", "json"], ["-ojson"], ["--output", "json"], ["--output=json"]):
+        equal(sorted(json.loads(host.expect(0, "version", *words).stdout)),
+              ["commit", "libraries", "version"], f"{words}")
+    contains(host.expect(2, "version", "-o", "yaml").stderr, "unknown option '-o'", "-o yaml")
+
+
 def test_nothing_typed_reaches_the_terminal_unescaped(host):
     result = host.expect(2, "get", "a\x1b[2Jb\nc")
     contains(result.stderr, r"'a\x1b[2Jb\x0ac'", "stderr")
@@ -65,7 +78,9 @@ def test_a_daemon_that_is_not_there_is_exit_3(host):
     for words in (["status"], ["services"], ["nodes"], ["get", "policy"], ["token", "list"],
                   ["intercept", "status"], ["delete", "policy", "p"]):
         result = host.expect(3, *words, "--socket", "/nonexistent/hawser.sock")
-        contains(result.stderr, "cannot reach /nonexistent/hawser.sock", f"{words}")
+        contains(result.stderr, "cannot reach /nonexistent/hawser.sock: No such file", f"{words}")
+        contains(result.stderr, "is the daemon running", "what to do")
+        equal(result.stderr.count("/nonexistent/hawser.sock"), 1, f"paths in {result.stderr!r}")
         equal(len(result.stderr.strip().split("\n")), 1, f"lines of {result.stderr!r}")
 
 
@@ -100,6 +115,41 @@ def test_validate_says_everything_about_every_file(host):
     contains(lines[2], f"{broken}:1:10: syntax error", "third")
     equal(lines[3], f"{binary}:1:2: not UTF-8 text", "fourth")
     contains(lines[4], "/nonexistent: No such file or directory", "fifth")
+
+
+def test_validate_takes_folders_and_stdin(host):
+    host.file("all/b.toml", 'servers = ["10.0.0.1:7443"]\n')
+    host.file("all/a.toml", '[[policy]]\nname = "p"\nservice = "s"\naction = "deny"\nfrom = ["*"]\n')
+    host.file("all/notes.txt", "not looked at")
+    for name in ("all", "all/"):
+        equal(host.expect(0, "validate", name).stdout.splitlines(),
+              ["all/a.toml: valid resources", "all/b.toml: valid agent configuration"], name)
+    result = host.expect(0, "validate", "-", stdin='servers = ["10.0.0.1:7443"]\n')
+    equal(result.stdout, "stdin: valid agent configuration\n", "stdin")
+    contains(host.expect(2, "validate", "-", stdin="nod = 1\n").stderr, "stdin:1:1:", "stdin")
+    (host.folder / "empty").mkdir()
+    contains(host.expect(2, "validate", "empty").stderr, "empty: holds no *.toml", "empty")
+
+
+def test_validate_warns_of_what_looks_like_a_slip(host):
+    agent = host.file("agent.toml", 'servers = ["10.0.0.1:7443"]\n[[service]]\nname = "checkout"\nuser = "x"\n')
+    policy = ('[[policy]]\nname = "p"\nservice = "inventory"\naction = "allow"\n'
+              'from = ["{}", "elsewhere"]\n')
+    slip = host.file("slip.toml", policy.format("chekout"))
+    result = host.expect(0, "validate", agent, slip)
+    equal(result.stderr, "hawser: warning: policy 'p': no host may speak as 'chekout' yet; "
+          "did you mean 'checkout'?\n", "only that")
+    fine = host.file("fine.toml", policy.format("checkout"))
+    equal(host.expect(0, "validate", fine, agent).stderr, "", "no slip")
+
+
+def test_apply_says_what_a_daemons_configuration_is(host):
+    for kind in ("agent", "server"):
+        path = str(ROOT / "config" / f"{kind}.toml")
+        result = host.expect(2, "apply", "-f", path, "--socket", "/nonexistent")
+        equal(len(result.stderr.splitlines()), 1, f"lines of {result.stderr!r}")
+        contains(result.stderr, f"{path}: this is the configuration of a", kind)
+        contains(result.stderr, f"hawser {kind} -c", "what it is for")
 
 
 def test_apply_finds_mistakes_before_it_asks_anybody(host):

@@ -163,6 +163,15 @@ def test_intercept_status_notices_a_rule_changed_by_hand(mesh):
     check_equal(gone.returncode, 1, "no table at all")
 
 
+def test_status_notices_missing_rules(mesh):
+    agent = start_host(mesh)
+    check_contains(agent.output("status"), "the kernel's rules match", "status of an intact host")
+    agent.host.output("nft", "flush", "ruleset")
+    text = agent.output("status")
+    check_contains(text, "the kernel's rules are missing or were changed", "status")
+    check_contains(text, "hawser intercept status", "what to do")
+
+
 def test_plaintext_from_the_network_to_a_services_port_is_reset_and_told(mesh):
     agent = start_host(mesh)
     outsider = mesh.add_host("outsider")
