@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -98,11 +99,36 @@ class SpawnSettings {
     posix_spawn_file_actions_t actions;
 };
 
+// A child gets the ambient capabilities of the thread that starts it: while this lives, none.
+class WithoutCapabilities {
+  public:
+    explicit WithoutCapabilities(bool wanted) {
+        if (!wanted) return;
+        // The kernel has as many as it knows: the first unknown one ends the list.
+        for (unsigned long each = 0;; ++each) {
+            const int set = ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, each, 0, 0);
+            if (set < 0) break;
+            if (set == 1) taken_.push_back(each);
+        }
+        if (!taken_.empty()) (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    }
+    WithoutCapabilities(const WithoutCapabilities&) = delete;
+    WithoutCapabilities& operator=(const WithoutCapabilities&) = delete;
+    ~WithoutCapabilities() {
+        for (const unsigned long each : taken_)
+            (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, each, 0, 0);
+    }
+
+  private:
+    std::vector<unsigned long> taken_;
+};
+
 Result<pid_t> spawn(const ProgramOptions& options, int input, int output) {
     SpawnSettings settings;
     ::posix_spawn_file_actions_adddup2(&settings.actions, input, 0);
     ::posix_spawn_file_actions_adddup2(&settings.actions, output, 1);
     ::posix_spawn_file_actions_adddup2(&settings.actions, output, 2);
+    ::posix_spawn_file_actions_addclosefrom_np(&settings.actions, 3);
     ::posix_spawn_file_actions_addchdir_np(&settings.actions, "/");
     std::vector<char*> arguments;
     for (const std::string& argument : options.arguments)
@@ -110,6 +136,7 @@ Result<pid_t> spawn(const ProgramOptions& options, int input, int output) {
     arguments.push_back(nullptr);
     auto environment = child_environment();
     pid_t pid = -1;
+    const WithoutCapabilities dropped(!options.keep_capabilities);
     const int error = ::posix_spawnp(&pid, arguments[0], &settings.actions, &settings.attributes,
                                      arguments.data(), environment.data());
     if (error != 0) return fail_errno(error, "starting " + options.arguments[0]);

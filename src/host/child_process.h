@@ -1,5 +1,5 @@
 // Runs a program to its end without blocking the loop: no shell, own process group, bounded time
-// and output. Used for nft and for exec checks. Control loop only.
+// and output, no descriptors of ours. Used for nft and for exec checks. Control loop only.
 #pragma once
 
 #include <chrono>
@@ -17,6 +17,9 @@ struct ProgramOptions {
     std::string input;                  // its standard input
     std::chrono::milliseconds timeout{5'000};
     std::size_t max_output = 4096; // the rest is read and dropped
+    // Its ambient capabilities (what a service manager gives a daemon that is not root) are not
+    // its children's, unless they work for it.
+    bool keep_capabilities = false;
 };
 struct ProgramResult {
     int exit_code = -1; // -1: ended by a signal

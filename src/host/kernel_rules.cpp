@@ -103,6 +103,7 @@ io::Task<Result<std::string>> KernelRules::nft(std::vector<std::string> argument
     program.input = std::move(script);
     program.timeout = options_.timeout;
     program.max_output = max_listing;
+    program.keep_capabilities = true;
     auto result = co_await run_program(executor_, std::move(program));
     if (!result) co_return fail(std::move(result.error()), "nft");
     if (result->timed_out) co_return fail(ErrorCode::deadline_exceeded, "nft did not end in time");

@@ -1,12 +1,18 @@
 #include "host/child_process.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
+#include <thread>
 
 #include "host/files.h"
 #include "io/task_group.h"
@@ -37,6 +43,42 @@ io::Task<void> run_into(io::Executor executor, ProgramOptions options, bool* end
 }
 
 } // namespace
+
+TEST_CASE("a program gets no descriptors but its own three") {
+    const int ours = ::fcntl(STDERR_FILENO, F_DUPFD, 50); // not close-on-exec
+    REQUIRE(ours >= 50);
+    const std::string open = run_script("for f in /proc/self/fd/*; do echo ${f##*/}; done").output;
+    ::close(ours);
+    CHECK_FALSE(open.contains(std::to_string(ours)));
+}
+
+TEST_CASE("a program gets our ambient capabilities only if it works for us") {
+    bool allowed = true;
+    std::string without, with, after;
+    std::thread([&] { // capabilities are a thread's
+        __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+        __user_cap_data_struct sets[2] = {};
+        (void)::syscall(SYS_capget, &header, sets);
+        sets[0].inheritable |= 1U << CAP_NET_ADMIN;
+        allowed = ::syscall(SYS_capset, &header, sets) == 0 &&
+                  ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0) == 0;
+        if (!allowed) return;
+        const std::string script = "grep CapAmb /proc/self/status";
+        without = run_script(script).output;
+        ProgramOptions ours;
+        ours.keep_capabilities = true;
+        with = run_script(script, std::move(ours)).output;
+        after = std::to_string(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_ADMIN, 0, 0));
+    })
+        .join();
+    if (!allowed) {
+        MESSAGE("skipped: needs CAP_NET_ADMIN");
+        return;
+    }
+    CHECK(without.contains("0000000000000000"));
+    CHECK(with.contains("0000000000001000"));
+    CHECK(after == "1");
+}
 
 TEST_CASE("a program's exit code, signal and output come back") {
     const ProgramResult good = run_script("echo out; echo err >&2");
