@@ -94,6 +94,7 @@ Result<DevPlan> make_plan(const DevOptions& options, const DataDir& folder) {
     if (plan.agent.node.empty()) plan.agent.node = node_name;
     plan.agent.data_dir = folder.file("agent");
     plan.agent.socket = folder.file("agent.sock");
+    if (options.config.empty()) plan.agent.services_dir = folder.file("services.d");
     plan.agent.join_token_file = folder.file("join-token");
     if (plan.agent.tunnel_listen.address.is_unspecified()) {
         plan.agent.tunnel_listen.address = loopback;

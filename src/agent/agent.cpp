@@ -80,11 +80,16 @@ io::Task<void> Agent::join_again() {
     if (!identity)
         log::warn("the join token was not used", {{"error", identity.error()}});
     else
-        reload();
+        reload_identity();
 }
 
 void Agent::reload() {
-    if (!certificates_) return; // it has not joined yet
+    if (!certificates_) return; // it has not joined yet: all of it is still to be read
+    reload_identity();
+    files_->reread();
+}
+
+void Agent::reload_identity() {
     auto stored = load_identity(state_);
     if (!stored || !*stored) {
         const std::string why = stored ? "it is gone" : stored.error().message;
@@ -110,7 +115,7 @@ void Agent::begin_as(NodeIdentity identity) {
             if (node) session_->credentials_changed();
         },
         random_.next());
-    certificates_->add_services(services_->names());
+    certificates_->set_services(services_->names());
     if (mesh_->known()) certificates_->set_trust(mesh_->snapshot()->trust());
     cache_ = std::make_unique<SnapshotCache>(state_.cache_file());
     session_ = std::make_unique<ControlSession>(
@@ -135,6 +140,7 @@ void Agent::begin_as(NodeIdentity identity) {
     services_->start();
     certificates_->start();
     session_->start();
+    watch_services();
     tasks_.spawn(spread_news());
     tasks_.spawn(cache_changes());
     tasks_.spawn(ready_without_servers());

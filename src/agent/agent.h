@@ -22,6 +22,7 @@
 #include "agent/mesh_state.h"
 #include "agent/metrics_endpoint.h"
 #include "agent/server_list.h"
+#include "agent/service_files.h"
 #include "agent/snapshot_cache.h"
 #include "agent/state_dir.h"
 #include "agent/view_publisher.h"
@@ -47,7 +48,7 @@ struct AgentOptions {
 // Where it listens, ports of 0 replaced; dns from run() on.
 struct BoundEndpoints {
     Endpoint tunnel;
-    std::vector<proxy::Upstream> upstreams; // in the configuration's order
+    std::vector<proxy::Upstream> upstreams; // in the configuration's order, as of now
     std::vector<Endpoint> dns;
     Endpoint metrics;
 };
@@ -69,7 +70,7 @@ class Agent {
     // still takes the kernel's rules along.
     void stop();
     void hurry();
-    // Reads again what may have changed on disk: the identity, after `hawser join`.
+    // Reads again what may have changed on disk: the identity, after `hawser join`, and services.d.
     void reload();
 
     [[nodiscard]] const BoundEndpoints& bound() const { return bound_; }
@@ -94,6 +95,7 @@ class Agent {
     [[nodiscard]] io::Task<void> settle_leftovers();
     void begin_as(NodeIdentity identity);
     [[nodiscard]] io::Task<void> join_again();
+    void reload_identity();
     void load_cache();
     void give_up(Error why);
     [[nodiscard]] io::Task<void> cache_changes();
@@ -114,6 +116,11 @@ class Agent {
     [[nodiscard]] v1::MeshChanges cacheable() const;
     [[nodiscard]] io::Task<void> install_interception();
     [[nodiscard]] io::Task<void> move_dns(std::string domain);
+
+    // agent_services.cpp
+    void watch_services();
+    [[nodiscard]] Result<void> check_service(const config::ServiceConfig& service) const;
+    void use_services(std::vector<config::ServiceConfig> services);
 
     // agent_stop.cpp
     [[nodiscard]] io::Task<void> shut_down();
@@ -156,6 +163,7 @@ class Agent {
     std::unique_ptr<ControlSession> session_;
     std::unique_ptr<ViewPublisher> views_;
     std::unique_ptr<SnapshotCache> cache_;
+    std::unique_ptr<ServiceFiles> files_;
     std::unique_ptr<Interception> interception_; // transparent mode only
 
     bool ready_ = false;

@@ -45,11 +45,15 @@ Result<std::unique_ptr<telemetry::AccessLog>> open_access_log(const config::Agen
 }
 
 // Several workers share their ports, and the kernel would let another agent share them, too:
-// makes sure first that nobody has them.
-Result<void> probe(io::Executor executor, const Endpoint& endpoint) {
-    if (endpoint.port == 0) return {};
-    auto alone = io::listen_tcp(executor, endpoint);
-    if (!alone) return fail(std::move(alone.error()));
+// makes sure first that nobody has them, and that they are not asked for twice.
+Result<void> probe(io::Executor executor, const std::vector<Endpoint>& listeners) {
+    std::vector<io::Acceptor> held;
+    for (const Endpoint& endpoint : listeners) {
+        if (endpoint.port == 0) continue;
+        auto alone = io::listen_tcp(executor, endpoint);
+        if (!alone) return fail(std::move(alone.error()));
+        held.push_back(std::move(*alone));
+    }
     return {};
 }
 
@@ -130,9 +134,7 @@ Result<void> Agent::open_workers() {
     listeners.insert(listeners.end(), options.outbound.begin(), options.outbound.end());
     if (options.inbound) listeners.push_back(*options.inbound);
     for (const proxy::Upstream& upstream : options.upstreams) listeners.push_back(upstream.listen);
-    for (const Endpoint& endpoint : listeners) {
-        if (auto free = probe(control_.executor(), endpoint); !free) return free;
-    }
+    if (auto free = probe(control_.executor(), listeners); !free) return free;
     for (std::uint32_t number = 0; number < count; ++number) {
         options.number = number;
         worker_metrics_.emplace_back();
@@ -143,6 +145,11 @@ Result<void> Agent::open_workers() {
     }
     bound_.tunnel = options.tunnel;
     bound_.upstreams = options.upstreams;
+    auto bound = bound_.upstreams.begin();
+    for (config::ServiceConfig& service : config_.services) {
+        for (config::UpstreamConfig& upstream : service.upstreams)
+            upstream.listen = (bound++)->listen;
+    }
     return {};
 }
 

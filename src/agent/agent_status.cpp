@@ -101,6 +101,8 @@ void Agent::add_warnings(v1::AgentStatusResponse& status) const {
     if (!leftovers_error_.empty())
         warn("kernel rules that an earlier run left are still there: " + leftovers_error_);
     if (!session_) return warn(missing_for_ready());
+    for (const std::string& problem : files_->problems())
+        warn(problem + " (what it said before stays in force)");
     const ControlState& control = session_->state();
     if (!control.server) {
         warn(control.last_error.empty() ? "no server reached yet"
@@ -145,6 +147,8 @@ void Agent::refresh_metrics(telemetry::WorkerMetrics& metrics) {
     metrics.gauge(Metric::server_connected).set(session_->state().server ? 1 : 0);
     if (interception_)
         metrics.gauge(Metric::interception_intact).set(interception_->intact() ? 1 : 0);
+    metrics.clear(Metric::certificate_expiry_seconds); // services come and go
+    metrics.clear(Metric::instance_health);
     for (const CertificateReport& report : certificates_->report()) {
         metrics.gauge(Metric::certificate_expiry_seconds, {report.id.to_uri()})
             .set(static_cast<double>(report.not_after - io::wall_now()) / 1000);

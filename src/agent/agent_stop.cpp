@@ -23,6 +23,7 @@ io::Task<void> Agent::shut_down() {
     log::info("stopping", {});
     tasks_.cancel();
     co_await tasks_.join();
+    if (files_) co_await files_->stop();
     if (views_ && leaving_.spawn(leave_rotation())) co_await leaving_.join();
     co_await metrics_->stop();
     if (views_) co_await stop_workers();

@@ -44,25 +44,36 @@ Certificates::Certificates(io::Executor executor, const StateDir& state, ServerL
       wake_(executor),
       tasks_(executor) {
     trust_.roots = std::move(node.roots);
-    entries_.push_back(std::make_unique<Entry>(std::move(node.id)));
+    entries_.push_back(std::make_shared<Entry>(std::move(node.id)));
     adopt(*entries_.front(), std::move(node.pair));
 }
 
 Certificates::~Certificates() = default;
 
-void Certificates::add_services(const std::vector<std::string>& names) {
+void Certificates::set_services(const std::vector<std::string>& names) {
+    std::vector<EntryPtr> entries{entries_.front()};
     for (const std::string& name : names) {
-        model::Identity id = entries_.front()->id;
-        id.kind = model::IdentityKind::service;
-        id.name = name;
-        entries_.push_back(std::make_unique<Entry>(std::move(id)));
-        auto stored = state_.read_service(name);
-        if (!stored) {
-            log::warn("a stored service identity can't be read", {{"error", stored.error()}});
-        } else if (*stored) {
-            adopt(*entries_.back(), std::move(**stored));
-        }
+        const auto known = std::ranges::find_if(entries_, [&](const EntryPtr& entry) {
+            return entry->id.kind == model::IdentityKind::service && entry->id.name == name;
+        });
+        entries.push_back(known != entries_.end() ? *known : add_service(name));
     }
+    entries_ = std::move(entries);
+    wake_.notify();
+}
+
+Certificates::EntryPtr Certificates::add_service(const std::string& name) {
+    model::Identity id = entries_.front()->id;
+    id.kind = model::IdentityKind::service;
+    id.name = name;
+    auto entry = std::make_shared<Entry>(std::move(id));
+    auto stored = state_.read_service(name);
+    if (!stored) {
+        log::warn("a stored service identity can't be read", {{"error", stored.error()}});
+    } else if (*stored) {
+        adopt(*entry, std::move(**stored));
+    }
+    return entry;
 }
 
 // What was stored: used if it still proves itself, else replaced as soon as possible.
@@ -153,7 +164,7 @@ std::vector<CertificateReport> Certificates::report() const {
 
 io::Task<void> Certificates::run() {
     while (true) {
-        std::vector<Entry*> entries = due(io::wall_now());
+        std::vector<EntryPtr> entries = due(io::wall_now());
         if (!entries.empty()) {
             co_await renew(std::move(entries));
         } else {
@@ -162,10 +173,10 @@ io::Task<void> Certificates::run() {
     }
 }
 
-std::vector<Certificates::Entry*> Certificates::due(WallTime now) {
-    std::vector<Entry*> found;
-    for (const auto& entry : entries_) {
-        if (entry->next <= now) found.push_back(entry.get());
+std::vector<Certificates::EntryPtr> Certificates::due(WallTime now) {
+    std::vector<EntryPtr> found;
+    for (const EntryPtr& entry : entries_) {
+        if (entry->next <= now) found.push_back(entry);
     }
     return found;
 }
@@ -176,14 +187,14 @@ std::chrono::milliseconds Certificates::until_next(WallTime now) const {
     return std::chrono::milliseconds(std::max<WallTime>(next - now, 1));
 }
 
-io::Task<void> Certificates::renew(std::vector<Entry*> entries) {
+io::Task<void> Certificates::renew(std::vector<EntryPtr> entries) {
     auto client = co_await connect();
     if (!client) {
-        for (Entry* entry : entries) failed(*entry, client.error());
+        for (const EntryPtr& entry : entries) failed(*entry, client.error());
         co_return;
     }
     bool changed = false;
-    for (Entry* entry : entries) {
+    for (const EntryPtr& entry : entries) {
         auto pair = co_await sign(**client, entry->id);
         Result<void> accepted;
         if (!pair) {
@@ -198,7 +209,7 @@ io::Task<void> Certificates::renew(std::vector<Entry*> entries) {
         }
     }
     const bool node =
-        changed && entries.front() == entries_.front().get() && entries.front()->last_error.empty();
+        changed && entries.front() == entries_.front() && entries.front()->last_error.empty();
     if (changed) on_change_(node);
 }
 

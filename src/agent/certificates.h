@@ -44,8 +44,8 @@ class Certificates {
                  NodeIdentity node, std::function<void(bool node)> on_change, std::uint64_t seed);
     ~Certificates();
 
-    // The services that need one; what is stored is used at once. Before start().
-    void add_services(const std::vector<std::string>& names);
+    // The services that need one from now on; what is stored is used at once.
+    void set_services(const std::vector<std::string>& names);
     void start();
     [[nodiscard]] io::Task<void> stop();
 
@@ -63,9 +63,12 @@ class Certificates {
     struct Entry;
     void adopt(Entry& entry, tls::KeyPair pair);
     [[nodiscard]] io::Task<void> run();
-    [[nodiscard]] std::vector<Entry*> due(WallTime now);
+    // Shared: a service may go while its certificate is asked for.
+    using EntryPtr = std::shared_ptr<Entry>;
+    [[nodiscard]] EntryPtr add_service(const std::string& name);
+    [[nodiscard]] std::vector<EntryPtr> due(WallTime now);
     [[nodiscard]] std::chrono::milliseconds until_next(WallTime now) const;
-    [[nodiscard]] io::Task<void> renew(std::vector<Entry*> entries);
+    [[nodiscard]] io::Task<void> renew(std::vector<EntryPtr> entries);
     [[nodiscard]] io::Task<Result<std::unique_ptr<rpc::Client>>> connect();
     [[nodiscard]] io::Task<Result<tls::KeyPair>> sign(rpc::Client& client, model::Identity id);
     [[nodiscard]] Result<void> accept(Entry& entry, tls::KeyPair pair);
@@ -77,7 +80,7 @@ class Certificates {
     std::function<void(bool node)> on_change_;
     Random random_;
     tls::TrustBundle trust_;
-    std::vector<std::unique_ptr<Entry>> entries_; // [0] is the node's
+    std::vector<EntryPtr> entries_; // [0] is the node's
     io::Signal wake_;
     io::TaskGroup tasks_;
 };

@@ -79,6 +79,11 @@ void Interception::update(const model::TrustDomain& domain) {
     changed_.notify();
 }
 
+void Interception::set_service_ports(std::vector<std::uint16_t> ports) {
+    options_.service_ports = std::move(ports);
+    changed_.notify();
+}
+
 io::Task<Result<void>> Interception::leave() {
     tasks_.cancel();
     co_await tasks_.join();

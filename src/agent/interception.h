@@ -51,7 +51,8 @@ class Interception {
     [[nodiscard]] io::Task<Result<void>> install(model::TrustDomain domain);
     // The mesh's ranges are these now; soon the kernel's, too.
     void update(const model::TrustDomain& domain);
-    [[nodiscard]] io::Task<Result<void>> leave(); // as on_exit says; again: fine
+    void set_service_ports(std::vector<std::uint16_t> ports); // soon the kernel's, too
+    [[nodiscard]] io::Task<Result<void>> leave();             // as on_exit says; again: fine
 
     [[nodiscard]] bool installed() const { return installed_; }
     // Whether the last look found the rules as they should be.

@@ -56,9 +56,10 @@ std::string fit_reason(const std::string& reason) {
 
 } // namespace
 
-LocalServiceSet::LocalServiceSet(io::Executor executor, std::function<void()> on_health,
-                                 std::uint64_t seed)
-    : on_health_(std::move(on_health)),
+LocalServiceSet::LocalServiceSet(io::Executor executor, std::string node,
+                                 std::function<void()> on_health, std::uint64_t seed)
+    : node_(std::move(node)),
+      on_health_(std::move(on_health)),
       checks_(
           executor,
           [this](const std::string& instance, const host::InstanceHealth& health) {
@@ -74,35 +75,21 @@ LocalServiceSet::~LocalServiceSet() = default;
 Result<std::unique_ptr<LocalServiceSet>> LocalServiceSet::open(
     io::Executor executor, std::string node, const std::vector<config::ServiceConfig>& services,
     std::function<void()> on_health, std::uint64_t seed) {
-    if (services.size() > limits::instances_per_node) {
-        return fail(ErrorCode::invalid, std::format("{} services on one host; at most {} may be",
-                                                    services.size(), limits::instances_per_node));
-    }
-    std::unique_ptr<LocalServiceSet> set(new LocalServiceSet(executor, std::move(on_health), seed));
-    std::vector<proxy::LocalService> local;
-    for (const config::ServiceConfig& service : services) {
-        if (auto added = set->add(node, service, local); !added)
-            return fail(std::move(added.error()));
-    }
-    set->view_ = std::make_shared<const proxy::LocalServices>(std::move(local));
+    std::unique_ptr<LocalServiceSet> set(
+        new LocalServiceSet(executor, std::move(node), std::move(on_health), seed));
+    if (auto made = set->update(services); !made) return fail(std::move(made.error()));
     return set;
 }
 
-Result<void> LocalServiceSet::add(const std::string& node, const config::ServiceConfig& service,
-                                  std::vector<proxy::LocalService>& local) {
-    Entry entry{.config = service, .instance = {}, .owner = ""};
-    std::optional<uid_t> owner;
+Result<LocalServiceSet::Entry> LocalServiceSet::make_entry(const std::string& node,
+                                                           const config::ServiceConfig& service) {
+    Entry entry{.config = service, .instance = {}, .uid = {}, .owner = ""};
     if (service.user) {
         auto uid = host::user_id(*service.user);
         if (!uid) return fail(ErrorCode::invalid, at(service.user_place) + uid.error().message);
-        owner = *uid;
+        entry.uid = *uid;
         const auto name = host::user_name(*uid);
         entry.owner = std::format("uid {}{}", *uid, name ? " (" + *name + ")" : "");
-    }
-    for (const Entry& other : entries_) {
-        if (other.config.name == service.name && other.config.port == service.port)
-            return fail(ErrorCode::invalid, std::format("service {}: port {} is given twice",
-                                                        quote(service.name), service.port));
     }
     if (service.port != 0) {
         entry.instance = {.node = node,
@@ -113,19 +100,55 @@ Result<void> LocalServiceSet::add(const std::string& node, const config::Service
                           .health = model::Health::critical,
                           .health_reason = ""};
     }
-    for (const config::UpstreamConfig& upstream : service.upstreams) {
-        upstreams_.push_back(
-            {.source = service.name, .destination = upstream.service, .listen = upstream.listen});
+    return entry;
+}
+
+Result<void> LocalServiceSet::update(const std::vector<config::ServiceConfig>& services) {
+    if (services.size() > limits::instances_per_node) {
+        return fail(ErrorCode::invalid, std::format("{} services on one host; at most {} may be",
+                                                    services.size(), limits::instances_per_node));
     }
-    local.push_back({.name = service.name,
-                     .port = service.port,
-                     .dial = dial_address(service),
-                     .owner = owner});
-    entries_.push_back(std::move(entry));
+    std::vector<Entry> entries;
+    std::vector<proxy::LocalService> local;
+    std::vector<proxy::Upstream> upstreams;
+    for (const config::ServiceConfig& service : services) {
+        for (const Entry& other : entries) {
+            if (other.config.name == service.name && other.config.port == service.port)
+                return fail(ErrorCode::invalid, std::format("service {}: port {} is given twice",
+                                                            quote(service.name), service.port));
+        }
+        auto entry = make_entry(node_, service);
+        if (!entry) return fail(std::move(entry.error()));
+        for (const config::UpstreamConfig& upstream : service.upstreams) {
+            upstreams.push_back({.source = service.name,
+                                 .destination = upstream.service,
+                                 .listen = upstream.listen});
+        }
+        local.push_back({.name = service.name,
+                         .port = service.port,
+                         .dial = dial_address(service),
+                         .owner = entry->uid});
+        entries.push_back(std::move(*entry));
+    }
+    std::swap(entries_, entries);
+    upstreams_ = std::move(upstreams);
+    view_ = std::make_shared<const proxy::LocalServices>(std::move(local));
+    if (!started_) return {};
+    for (const Entry& old : entries) {
+        const auto key = old.instance.key();
+        if (std::ranges::none_of(entries_, [&](const Entry& e) { return e.instance.key() == key; }))
+            checks_.remove(key);
+    }
+    start_checks();
     return {};
 }
 
 void LocalServiceSet::start() {
+    started_ = true;
+    start_checks();
+}
+
+void LocalServiceSet::start_checks() {
     for (const Entry& entry : entries_) {
         if (entry.instance.port != 0) checks_.set(entry.instance.key(), checks_of(entry.config));
     }

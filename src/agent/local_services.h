@@ -31,13 +31,16 @@ struct LocalServiceReport {
 
 class LocalServiceSet {
   public:
-    // Resolves the users; an unknown one is an error that names the service. `on_health`: an
+    // Resolves the users; an unknown one is an error that names the place. `on_health`: an
     // instance's health changed.
     static Result<std::unique_ptr<LocalServiceSet>> open(
         io::Executor executor, std::string node, const std::vector<config::ServiceConfig>& services,
         std::function<void()> on_health, std::uint64_t seed);
     ~LocalServiceSet();
 
+    // Others from now on. Those that stay as they are keep their health, those whose checks change
+    // until the new ones know better. On failure nothing changes.
+    [[nodiscard]] Result<void> update(const std::vector<config::ServiceConfig>& services);
     void start(); // the checks
     [[nodiscard]] io::Task<void> stop();
     // From now on every instance is critical, for this reason.
@@ -54,14 +57,19 @@ class LocalServiceSet {
     struct Entry {
         config::ServiceConfig config;
         model::Instance instance; // port 0: offers nothing
-        std::string owner;
+        std::optional<uid_t> uid;
+        std::string owner; // the same for people
     };
-    LocalServiceSet(io::Executor executor, std::function<void()> on_health, std::uint64_t seed);
-    [[nodiscard]] Result<void> add(const std::string& node, const config::ServiceConfig& service,
-                                   std::vector<proxy::LocalService>& local);
+    [[nodiscard]] static Result<Entry> make_entry(const std::string& node,
+                                                  const config::ServiceConfig& service);
+    LocalServiceSet(io::Executor executor, std::string node, std::function<void()> on_health,
+                    std::uint64_t seed);
+    void start_checks();
     [[nodiscard]] host::InstanceHealth health_of(const Entry& entry) const;
 
+    std::string node_;
     std::function<void()> on_health_;
+    bool started_ = false;
     std::vector<Entry> entries_;
     std::vector<proxy::Upstream> upstreams_;
     std::shared_ptr<const proxy::LocalServices> view_;

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "config/config_file.h"
 #include "config/file_kinds.h"
+#include "config/service_files.h"
 #include "config/service_table.h"
 #include "model/identity.h"
 #include "model/validation.h"
@@ -89,12 +90,6 @@ void read_telemetry(Table& file, AgentConfig& config) {
     file.not_yet("tracing");
 }
 
-void read_services(Table& file, const std::string& name, std::vector<PlacedService>& services) {
-    file.tables("service", limits::instances_per_node, [&](Table& table) {
-        services.push_back({.service = read_service(table, name), .place = table.place()});
-    });
-}
-
 void read_agent(Table& file, const std::string& name, AgentConfig& config,
                 std::vector<PlacedService>& services) {
     read_host(file, config);
@@ -117,37 +112,6 @@ Result<AgentConfig> parse(const std::string& text, const std::string& name,
     }
     if (!problems.empty()) return fail(problems.to_error(name));
     return config;
-}
-
-// A file of services.d, appended to what was read before.
-Result<void> parse_service_file(const std::string& path, std::vector<PlacedService>& services) {
-    const Result<std::string> text = read_config_file(path);
-    if (!text) return fail(text.error());
-    ParsedToml parsed = parse_toml(*text);
-    Problems problems;
-    problems.add(std::move(parsed.problems));
-    const std::size_t first = services.size();
-    if (problems.empty()) {
-        Table file(parsed.root, problems);
-        read_services(file, path, services);
-        file.finish();
-        check_services(services, first, problems);
-    }
-    if (!problems.empty()) return fail(problems.to_error(path));
-    return {};
-}
-
-Result<void> parse_service_files(const std::string& folder, std::vector<PlacedService>& services) {
-    const Result<std::vector<std::string>> files = list_config_files(folder);
-    if (!files) return fail(files.error());
-    std::string problems;
-    for (const std::string& file : *files) {
-        if (const Result<void> read = parse_service_file(file, services); !read) {
-            problems += (problems.empty() ? "" : "\n") + read.error().message;
-        }
-    }
-    if (!problems.empty()) return fail(ErrorCode::invalid, std::move(problems));
-    return {};
 }
 
 void move_services(std::vector<PlacedService>& from, AgentConfig& to) {
@@ -188,7 +152,7 @@ Result<AgentConfig> load_agent_config(const std::string& path) {
     Result<AgentConfig> config = parse(*text, path, services);
     if (!config) return config;
 
-    if (const Result<void> read = parse_service_files(config->services_dir, services); !read) {
+    if (const Result<void> read = append_service_files(config->services_dir, services); !read) {
         return fail(read.error());
     }
     if (services.size() > limits::instances_per_node) {

@@ -24,12 +24,16 @@ struct CheckConfig {
     Duration timeout{2'000};
     std::uint32_t critical_after = 1; // consecutive failures
     std::uint32_t passing_after = 1;  // consecutive successes
+
+    bool operator==(const CheckConfig&) const = default;
 };
 
 struct UpstreamConfig {
     std::string service;
     Endpoint listen;
     std::string place; // "FILE:LINE:COLUMN", for what only the running agent finds wrong
+
+    bool operator==(const UpstreamConfig&) const = default;
 };
 
 struct ServiceConfig {
@@ -43,6 +47,8 @@ struct ServiceConfig {
     std::uint32_t weight = 1;
     std::vector<CheckConfig> checks;
     std::vector<UpstreamConfig> upstreams;
+
+    bool operator==(const ServiceConfig&) const = default;
 };
 
 enum class InterceptMode : std::uint8_t { transparent, explicit_ };
@@ -80,7 +86,8 @@ struct AgentConfig {
 };
 
 // Reads the file and, if services_dir exists, its *.toml (in name order; they hold [[service]]
-// only). The error is one message, "FILE:LINE:COLUMN: what; did you mean 'x'?" per line.
+// only; see service_files.h for what comes later). The error is one message, "FILE:LINE:COLUMN:
+// what; did you mean 'x'?" per line.
 [[nodiscard]] Result<AgentConfig> load_agent_config(const std::string& path);
 // Only the text, for tests and `validate`; `name` stands in messages.
 [[nodiscard]] Result<AgentConfig> parse_agent_config(const std::string& text,

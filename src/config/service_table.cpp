@@ -123,11 +123,27 @@ ServiceConfig read_service(Table& table, const std::string& file) {
     return service;
 }
 
+void read_services(Table& file, const std::string& name, std::vector<PlacedService>& services) {
+    file.tables("service", limits::instances_per_node, [&](Table& table) {
+        services.push_back({.service = read_service(table, name), .place = table.place()});
+    });
+}
+
 void check_services(const std::vector<PlacedService>& services, std::size_t first,
                     Problems& problems) {
     // Those before `first` come from other files and were compared already.
-    for (std::size_t i = first; i < services.size(); ++i) {
+    std::vector<Endpoint> listeners;
+    for (std::size_t i = 0; i < services.size(); ++i) {
         const auto& [service, place] = services[i];
+        for (const UpstreamConfig& upstream : service.upstreams) {
+            const Endpoint& listen = upstream.listen;
+            if (i >= first && listen.port != 0 && std::ranges::contains(listeners, listen)) {
+                problems.add(
+                    place, std::format("{} is the listener of two upstreams", listen.to_string()));
+            }
+            listeners.push_back(listen);
+        }
+        if (i < first) continue;
         for (std::size_t j = 0; j < i; ++j) {
             const ServiceConfig& other = services[j].service;
             if (!service.name.empty() && service.name == other.name && service.port == other.port) {

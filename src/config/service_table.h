@@ -8,11 +8,13 @@ namespace hawser::config {
 
 // `file` is its name, for places.
 [[nodiscard]] ServiceConfig read_service(Table& table, const std::string& file);
-// Problems that only the services together have: two on one port, two listeners on one endpoint.
 struct PlacedService {
     ServiceConfig service;
     Place place;
 };
+// All of a file, appended.
+void read_services(Table& file, const std::string& name, std::vector<PlacedService>& services);
+// Problems that only the services together have: two on one port, two listeners on one endpoint.
 void check_services(const std::vector<PlacedService>& services, std::size_t first,
                     Problems& problems);
 

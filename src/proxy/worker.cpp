@@ -1,7 +1,9 @@
 #include "proxy/worker.h"
 
+#include <algorithm>
 #include <format>
 #include <future>
+#include <list>
 
 #include "base/check.h"
 #include "io/socket.h"
@@ -29,7 +31,8 @@ enum class Entrance : std::uint8_t { outbound, inbound_plain, tunnel, upstream }
 struct Listener {
     Entrance entrance;
     io::Acceptor acceptor;
-    Upstream upstream; // of Entrance::upstream
+    Upstream upstream;   // of Entrance::upstream
+    bool closed = false; // its accept loop removes it
 };
 
 } // namespace
@@ -54,6 +57,7 @@ struct Worker::Impl {
     bool hurried = false; // the loop's thread
 
     Result<void> bind(Entrance entrance, Endpoint& endpoint, Upstream upstream = {});
+    Result<void> replace_upstreams(std::vector<Upstream> wanted);
     io::Task<void> accept_all(Listener& listener);
     void take(Listener& listener, io::Socket socket);
     io::Task<void> tick();
@@ -66,23 +70,50 @@ Result<void> Worker::Impl::bind(Entrance entrance, Endpoint& endpoint, Upstream 
     if (!acceptor) return fail(std::move(acceptor.error()));
     auto bound = io::local_endpoint(acceptor->native_handle());
     if (!bound) return fail(std::move(bound.error()));
-    endpoint = *bound;
+    endpoint = upstream.listen = *bound;
     listeners.push_back(
         {.entrance = entrance, .acceptor = std::move(*acceptor), .upstream = std::move(upstream)});
     return {};
 }
 
-// Accepts until the acceptor is cancelled.
+Result<void> Worker::Impl::replace_upstreams(std::vector<Upstream> wanted) {
+    for (Listener& listener : listeners) {
+        if (listener.entrance != Entrance::upstream || listener.closed) continue;
+        const auto found = std::ranges::find(wanted, listener.upstream.listen, &Upstream::listen);
+        if (found == wanted.end()) {
+            listener.closed = true;
+            std::error_code ignored;
+            listener.acceptor.close(ignored);
+        } else {
+            listener.upstream = std::move(*found);
+            wanted.erase(found);
+        }
+    }
+    Result<void> all;
+    for (Upstream& upstream : wanted) {
+        auto done = bind(Entrance::upstream, upstream.listen, upstream);
+        if (done) {
+            listening.spawn(accept_all(listeners.back()));
+        } else if (all) {
+            all = fail(std::move(done.error()), "upstream listener for " + upstream.destination);
+        }
+    }
+    return all;
+}
+
+// Accepts until the acceptor is cancelled or closed.
 io::Task<void> Worker::Impl::accept_all(Listener& listener) {
     while (true) {
         auto socket = co_await io::accept(listener.acceptor);
         if (!socket) {
-            if (socket.error().code != ErrorCode::cancelled)
+            if (!listener.closed && socket.error().code != ErrorCode::cancelled)
                 log::error("accepting failed", {{"error", socket.error()}});
-            co_return;
+            break;
         }
         take(listener, std::move(*socket));
     }
+    if (listener.closed)
+        listeners.remove_if([&](const Listener& each) { return &each == &listener; });
 }
 
 void Worker::Impl::take(Listener& listener, io::Socket socket) {
@@ -208,6 +239,13 @@ void Worker::set_view(ViewPtr view, std::function<void(std::uint64_t)> done) {
         const std::uint64_t index = view->mesh->index();
         impl_->context->view = std::move(view);
         if (done) done(index);
+    });
+}
+
+void Worker::set_upstreams(std::vector<Upstream> upstreams,
+                           std::function<void(Result<void>)> done) {
+    impl_->loop.post([this, upstreams = std::move(upstreams), done = std::move(done)]() mutable {
+        done(impl_->replace_upstreams(std::move(upstreams)));
     });
 }
 

@@ -63,6 +63,10 @@ class Worker {
     void start(ViewPtr view);
     // From any thread. `done` runs on the worker's loop when the view is in use.
     void set_view(ViewPtr view, std::function<void(std::uint64_t index)> done);
+    // From any thread, after start(): the upstream listeners from now on. One whose endpoint stays
+    // goes on listening, for whom it belongs to now; connections are not touched. `done` runs on
+    // the worker's loop, with the first listener that could not be opened, if any.
+    void set_upstreams(std::vector<Upstream> upstreams, std::function<void(Result<void>)> done);
     // Runs `function` with the worker's state on its loop.
     void with_state(std::function<void(const WorkerState&)> function);
     [[nodiscard]] io::Loop& loop();

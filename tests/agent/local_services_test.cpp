@@ -86,6 +86,38 @@ TEST_CASE("users are resolved; owners, callers and upstreams reach the data plan
     CHECK(test.run(stop(*set)));
 }
 
+TEST_CASE("services that stay keep their health when others come, change and go") {
+    TestLoop test;
+    auto acceptor =
+        value_of(io::listen_tcp(test.executor(), {.address = IpAddress::v4(0x7f000001)}));
+    const std::uint16_t open_port = value_of(io::local_endpoint(acceptor.native_handle())).port;
+    config::ServiceConfig db = configured("db", open_port), api = configured("api", 8080);
+    // Asked once, and then not for an hour: whoever asks again would show as critical.
+    db.checks.push_back({.kind = config::CheckKind::tcp, .interval = Duration{3'600'000}});
+    auto set = value_of(LocalServiceSet::open(test.executor(), "web-1", {db, api}, [] {}, 1));
+    set->start();
+    const auto health = [&](std::size_t number) { return set->instances().at(number).health; };
+    REQUIRE(test.until([&] { return health(0) == model::Health::passing; }));
+
+    config::ServiceConfig web = configured("web", 0);
+    web.user = "4242";
+    api.weight = 7;
+    succeed(set->update({web, api, db}));
+    CHECK(set->names() == std::vector<std::string>{"web", "api", "db"});
+    CHECK(set->view()->owned_by(4242) == "web");
+    CHECK(set->instances().at(0).weight == 7);
+    CHECK(health(1) == model::Health::passing);
+    succeed(set->update({db}));
+    CHECK(health(0) == model::Health::passing);
+    CHECK(set->ports() == std::vector{open_port});
+
+    config::ServiceConfig wrong = configured("api", 1);
+    wrong.user = "no-such-user-here";
+    CHECK_FALSE(set->update({wrong, db}));
+    CHECK(set->names() == std::vector<std::string>{"db"});
+    CHECK(test.run(stop(*set)));
+}
+
 TEST_CASE("what is wrong with a service is said with its name") {
     TestLoop test;
     config::ServiceConfig api = configured("api", 8080);

@@ -156,6 +156,7 @@ config::AgentConfig Mesh::agent_config(const std::string& node, std::vector<std:
     succeed(host::write_file(*config.join_token_file, make_token(node, std::move(services))));
     config.data_dir = folder.path(node);
     config.socket = folder.path(node + ".sock");
+    config.services_dir = folder.path(node + ".d");
     config.workers = 2;
     config.tunnel_listen = config.dns_listen = config.metrics_listen = loopback;
     config.intercept_mode = config::InterceptMode::explicit_;

@@ -1,6 +1,9 @@
 // Two agents and a server, whole, in one process: what passes, what doesn't, and what survives.
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <format>
+
 #include "host/files.h"
 #include "http/h1_client.h"
 #include "mesh.h"
@@ -64,6 +67,65 @@ TEST_CASE("status tells who the agent is, and what it knows") {
     CHECK(status.certificates(0).identity() == "spiffe://test.local/node/web-1");
     CHECK(status.certificates(1).identity() == "spiffe://test.local/svc/web");
     CHECK(status.warnings().empty());
+}
+
+// One that a service's file may name; nobody else has it meanwhile, as far as the kernel can help.
+Endpoint free_endpoint(Mesh& mesh) {
+    auto acceptor = value_of(io::listen_tcp(mesh.loop.executor(), loopback));
+    return value_of(io::local_endpoint(acceptor.native_handle()));
+}
+
+TEST_CASE("services.d is watched: what comes and goes leaves the others alone") {
+    TwoHosts hosts;
+    Mesh& mesh = hosts.mesh;
+    hosts.api_config = mesh.agent_config("api-1", {"api", "late"});
+    hosts.api_config.services = {offered("api", hosts.api.port())};
+    hosts.start();
+    mesh.allow("web", "api");
+    REQUIRE(mesh.talks(hosts.web_agent->upstream()));
+    const auto write = [&](const config::AgentConfig& config, const std::string& text) {
+        std::filesystem::create_directories(config.services_dir);
+        succeed(host::write_file(config.services_dir + "/late.toml", text));
+    };
+
+    // Another instance of a service that nobody knew, and another listener for it.
+    EchoServer late(mesh.loop);
+    write(hosts.api_config, std::format("[[service]]\nname = \"late\"\nport = {}\n", late.port()));
+    CHECK(mesh.loop.until([&] { return Mesh::usable(*hosts.web_agent, "late") == 1; }));
+    mesh.allow("web", "late");
+    const Endpoint listen = free_endpoint(mesh);
+    write(hosts.web_config,
+          std::format("[[service]]\nname = \"web\"\nport = 1\nupstream = [ {{ service = "
+                      "\"late\", listen = \"{}\" }} ]\n",
+                      listen.to_string()));
+    CHECK(mesh.talks(listen));
+    CHECK(late.accepted() > 0);
+    CHECK(mesh.talk(hosts.web_agent->upstream(), "hello") == "hello");
+    CHECK(hosts.web_agent->agent().bound().upstreams.size() == 2);
+
+    // A mistake changes nothing, and is told until it is mended.
+    write(hosts.api_config, "[[servce]]\n");
+    REQUIRE(mesh.loop.until([&] { return !hosts.api_agent->status().warnings().empty(); }));
+    CHECK(hosts.api_agent->status().warnings(0).contains("late.toml:1:3: unknown key 'servce'"));
+    CHECK(mesh.talk(listen, "hello") == "hello");
+
+    // Gone: the listener refuses, the instance is deregistered, the other listener goes on.
+    std::filesystem::remove(hosts.web_config.services_dir + "/late.toml");
+    std::filesystem::remove(hosts.api_config.services_dir + "/late.toml");
+    CHECK(mesh.loop.until([&] { return Mesh::usable(*hosts.web_agent, "late") == 0; }));
+    CHECK(mesh.loop.until([&] { return hosts.web_agent->agent().bound().upstreams.size() == 1; }));
+    CHECK(mesh.loop.until([&] { return mesh.talk(listen, "hello").empty(); }));
+    CHECK(mesh.talk(hosts.web_agent->upstream(), "hello") == "hello");
+    CHECK(hosts.api_agent->status().warnings().empty());
+
+    // Who listens there already is not disturbed.
+    EchoServer stranger(mesh.loop);
+    write(hosts.web_config,
+          std::format("[[service]]\nname = \"web\"\nport = 1\nupstream = [ {{ service = "
+                      "\"late\", listen = \"127.0.0.1:{}\" }} ]\n",
+                      stranger.port()));
+    REQUIRE(mesh.loop.until([&] { return !hosts.web_agent->status().warnings().empty(); }));
+    CHECK(hosts.web_agent->status().warnings(0).contains("late.toml:4:"));
 }
 
 io::Task<Result<v1::GetResponse>> get(std::string socket, std::string kind) {
