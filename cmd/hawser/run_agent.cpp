@@ -39,6 +39,7 @@ class AgentProgram {
         if (!agent) co_return fail(std::move(agent.error()));
         lifecycle_.on_stop([&agent] { (*agent)->stop(); }, [&agent] { (*agent)->hurry(); });
         lifecycle_.on_reload([&agent] { (*agent)->reload(); });
+        (*agent)->heed_reload();
         Result<void> result = co_await (*agent)->run();
         lifecycle_.on_stop(nullptr);
         lifecycle_.on_reload(nullptr);

@@ -90,11 +90,10 @@ void add_intercept(CLI::App& root, Action& chosen) {
         "Exits with 1 if they differ: '-' is missing, '+' is there but not ours.\n"
         "Example:\n  hawser intercept status");
     on_chosen(verb, chosen, options, run);
-    CLI::App& hidden = *intercept.add_subcommand(
-        "leave", "Do to the kernel's rules what an agent that was killed would have done");
-    hidden.group("");
-    hidden.footer("Example, in a unit:\n  ExecStopPost=hawser intercept leave");
-    on_chosen(hidden, chosen, std::make_shared<NoOptions>(), run_leave);
+    CLI::App& left = *intercept.add_subcommand(
+        "leave", "Remove (or close, as on_exit says) the rules that a killed agent left behind");
+    left.footer("The agent's unit does this by itself.\nExample:\n  hawser intercept leave");
+    on_chosen(left, chosen, std::make_shared<NoOptions>(), run_leave);
 }
 
 } // namespace hawser::cmd

@@ -44,7 +44,7 @@ void Agent::give_up(Error why) {
 // What an earlier run of this agent that was killed left in the kernel. Where the mesh is known,
 // new rules replace the old ones in a moment: better than a moment without any.
 io::Task<void> Agent::settle_leftovers() {
-    const bool replaced = enrolment_.identity && state_.has_cache();
+    const bool replaced = mesh_ && mesh_->known();
     if (!state_.claims_kernel() || (transparent_ && replaced)) co_return;
     Result<void> settled;
     if (transparent_) {
@@ -60,6 +60,7 @@ io::Task<void> Agent::settle_leftovers() {
 }
 
 io::Task<void> Agent::begin() {
+    if (enrolment_.identity) look_at_cache(enrolment_.identity->id.trust_domain);
     co_await settle_leftovers();
     if (enrolment_.identity) {
         begin_as(std::move(*enrolment_.identity));
@@ -103,8 +104,7 @@ void Agent::reload_identity() {
 }
 
 void Agent::begin_as(NodeIdentity identity) {
-    mesh_ = std::make_unique<MeshState>(identity.id.trust_domain);
-    load_cache();
+    if (!mesh_) look_at_cache(identity.id.trust_domain);
     if (servers_.all().empty())
         return give_up(
             {ErrorCode::invalid, "no server is known: set servers in the configuration"});
@@ -141,13 +141,14 @@ void Agent::begin_as(NodeIdentity identity) {
     certificates_->start();
     session_->start();
     watch_services();
-    tasks_.spawn(spread_news());
+    spreading_.spawn(spread_news());
     tasks_.spawn(cache_changes());
     tasks_.spawn(ready_without_servers());
     if (mesh_->known()) on_mesh_known();
 }
 
-void Agent::load_cache() {
+void Agent::look_at_cache(const std::string& trust_domain) {
+    mesh_ = std::make_unique<MeshState>(trust_domain);
     auto cached = SnapshotCache::load(state_.cache_file());
     if (cached && !*cached) return;
     Result<bool> taken = false;

@@ -72,6 +72,8 @@ class Agent {
     void hurry();
     // Reads again what may have changed on disk: the identity, after `hawser join`, and services.d.
     void reload();
+    // From now on SIGHUP leads to reload(): `hawser join` may send it.
+    void heed_reload() const { state_.heed_reload(); }
 
     [[nodiscard]] const BoundEndpoints& bound() const { return bound_; }
     [[nodiscard]] bool ready() const { return ready_; }
@@ -96,7 +98,7 @@ class Agent {
     void begin_as(NodeIdentity identity);
     [[nodiscard]] io::Task<void> join_again();
     void reload_identity();
-    void load_cache();
+    void look_at_cache(const std::string& trust_domain);
     void give_up(Error why);
     [[nodiscard]] io::Task<void> cache_changes();
     [[nodiscard]] io::Task<void> ready_without_servers();
@@ -172,7 +174,7 @@ class Agent {
     std::string leftovers_error_; // why an earlier run's kernel rules are still there
     std::optional<Error> fatal_;
     io::Signal stopping_, news_, news_to_cache_, news_while_leaving_;
-    io::TaskGroup tasks_, leaving_;
+    io::TaskGroup tasks_, spreading_, leaving_;
 };
 
 } // namespace hawser::agent

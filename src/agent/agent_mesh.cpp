@@ -70,8 +70,10 @@ void Agent::on_mesh_known() {
 }
 
 io::Task<void> Agent::install_interception() {
-    auto installed = state_.claim_kernel();
-    if (installed) installed = co_await interception_->install(mesh_->snapshot()->trust());
+    // Without the note only leftovers of a killed agent are found later, and by status.
+    if (auto claimed = state_.claim_kernel(); !claimed)
+        log::warn("the kernel rules could not be noted", {{"error", claimed.error()}});
+    auto installed = co_await interception_->install(mesh_->snapshot()->trust());
     if (!installed) {
         give_up(std::move(installed.error()));
         co_return;

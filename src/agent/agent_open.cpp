@@ -88,6 +88,7 @@ Agent::Agent(config::AgentConfig config, io::Loop& control, AgentOptions options
       news_to_cache_(control.executor()),
       news_while_leaving_(control.executor()),
       tasks_(control.executor()),
+      spreading_(control.executor()),
       leaving_(control.executor()) {}
 
 Agent::~Agent() = default;

@@ -26,8 +26,11 @@ io::Task<void> Agent::shut_down() {
     if (files_) co_await files_->stop();
     if (views_ && leaving_.spawn(leave_rotation())) co_await leaving_.join();
     co_await metrics_->stop();
+    // As long as there are connections, what the mesh changes about them counts.
     if (views_) co_await stop_workers();
-    if (interception_) co_await take_rules_along();
+    spreading_.cancel();
+    co_await spreading_.join();
+    co_await take_rules_along();
     if (session_) co_await session_->stop();
     if (certificates_) co_await certificates_->stop();
     co_await services_->stop();
@@ -44,7 +47,12 @@ void Agent::hurry() {
 }
 
 io::Task<void> Agent::take_rules_along() {
-    auto left = co_await interception_->leave();
+    const bool ours = interception_ && interception_->touched();
+    Result<void> left;
+    if (interception_) left = co_await interception_->leave();
+    if (!state_.claims_kernel()) co_return;
+    // This run ended before its own rules took the place of what an earlier one left.
+    if (left && !ours) left = co_await leave_kernel(control_.executor());
     if (left && config_.on_exit == config::OnExit::open) left = state_.disclaim_kernel();
     if (!left) log::error("the kernel rules were not removed", {{"error", left.error()}});
 }

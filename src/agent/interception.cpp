@@ -44,6 +44,10 @@ io::Task<Result<void>> clear_kernel(io::Executor executor) {
 io::Task<Result<host::KernelStatus>> kernel_leftovers(io::Executor executor) {
     host::KernelRules rules(executor);
     auto status = co_await rules.status();
+    if (!status && status.error().code != ErrorCode::permission_denied &&
+        status.error().code != ErrorCode::failed_precondition)
+        co_return fail(std::move(status.error()));
+    // Who may not look, or has no nft, can't have made rules either.
     if (!status) status = host::KernelStatus();
     auto routes = host::vip_routes();
     if (!routes) co_return fail(std::move(routes.error()));

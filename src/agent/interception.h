@@ -52,7 +52,10 @@ class Interception {
     // The mesh's ranges are these now; soon the kernel's, too.
     void update(const model::TrustDomain& domain);
     void set_service_ports(std::vector<std::uint16_t> ports); // soon the kernel's, too
-    [[nodiscard]] io::Task<Result<void>> leave();             // as on_exit says; again: fine
+    [[nodiscard]] io::Task<Result<void>> leave();
+    [[nodiscard]] bool touched() const {
+        return touched_;
+    } // the kernel, or tried to             // as on_exit says; again: fine
 
     [[nodiscard]] bool installed() const { return installed_; }
     // Whether the last look found the rules as they should be.

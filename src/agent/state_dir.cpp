@@ -35,9 +35,12 @@ std::string holder(int lock) {
     return " (process " + pid + ")";
 }
 
-void write_pid(int lock) {
-    const std::string pid = std::to_string(::getpid()) + "\n";
-    // Only for people: a lock without a pid is still a lock.
+// What an agent whose SIGHUP handler is in place adds to its pid.
+constexpr std::string_view listens_to_reload = " agent";
+
+void write_pid(int lock, std::string_view role = "") {
+    const std::string pid = std::to_string(::getpid()) + std::string(role) + "\n";
+    // A lock without a pid is still a lock.
     if (::ftruncate(lock, 0) == 0) (void)!::pwrite(lock, pid.data(), pid.size(), 0);
 }
 
@@ -99,10 +102,16 @@ Result<void> StateDir::act_as_owner(const std::string& path) {
     return {};
 }
 
+void StateDir::heed_reload() const {
+    write_pid(lock_, listens_to_reload);
+}
+
 bool StateDir::wake_holder(const std::string& path) {
     const auto text = host::read_file(path + "/lock", 64);
+    // Another `hawser join` holds the lock, too; the signal would end it.
+    if (!text || !text->contains(listens_to_reload)) return false;
     pid_t pid = 0;
-    if (text) (void)std::from_chars(text->data(), text->data() + text->size(), pid);
+    (void)std::from_chars(text->data(), text->data() + text->size(), pid);
     return pid > 1 && pid != ::getpid() && ::kill(pid, SIGHUP) == 0;
 }
 

@@ -31,8 +31,10 @@ class StateDir {
     // with that user's rights, so that what is written belongs to the agent. Nothing to do for
     // others, and where there is no folder yet. For good, and for the whole process.
     static Result<void> act_as_owner(const std::string& path);
-    // Asks the process that holds the folder to look at it again (SIGHUP). False: it could not be.
+    // Asks the agent that holds the folder to look at it again (SIGHUP). False: none has said that
+    // it heeds that.
     static bool wake_holder(const std::string& path);
+    void heed_reload() const; // this process handles SIGHUP from now on
     // Only to look: neither made nor locked.
     static StateDir peek(std::string path) { return StateDir(std::move(path), -1); }
 

@@ -95,6 +95,8 @@ Result<void> Guest::become_member() {
 }
 
 http::StreamHandler* Guest::on_request(http::StreamId stream, http::Headers headers) {
+    // Who is known has the connection's own limit of streams.
+    if (!is_member() && connection_->open_streams() > limits::stranger_calls) return nullptr;
     auto asked = read_request(listener_.methods, caller_, headers);
     const bool admitted = asked && asked->admitted;
     if (admitted && !is_member()) {
@@ -103,7 +105,6 @@ http::StreamHandler* Guest::on_request(http::StreamId stream, http::Headers head
             return nullptr;
         }
     }
-    if (!is_member() && connection_->open_streams() > limits::stranger_calls) return nullptr;
     auto call = std::make_shared<ServerCall>(connection_->executor(), allowance(admitted), memory_);
     if (!call->attach(*connection_, stream)) return nullptr;
     http::StreamHandler* handler = call.get();
