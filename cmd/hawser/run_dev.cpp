@@ -107,7 +107,7 @@ Result<void> init_once(const DevPlan& plan) {
     const Result<server::InitResult> made = server::init(plan.server);
     if (made) {
         print_line("operator token  " + made->operator_token);
-        return {};
+        return server::token_shown(made->data_dir);
     }
     if (made.error().code == ErrorCode::already_exists) return {};
     return fail(made.error());

@@ -94,6 +94,16 @@ void print_certificates(const v1::AgentStatusResponse& status, WallTime now) {
     table.print(2);
 }
 
+// "3 connections (not authenticated), 1 joins (limit reached)"
+std::string refusals_text(const v1::ServerStatusResponse& status) {
+    std::string text;
+    for (const v1::RefusalCount& each : status.refusals()) {
+        text += std::format("{}{} {} ({})", text.empty() ? "" : ", ", each.count(), each.what(),
+                            each.reason());
+    }
+    return text.empty() ? "nothing since the start" : text;
+}
+
 } // namespace
 
 json to_json(const AgentView& agent) {
@@ -142,6 +152,11 @@ json to_json(const v1::ServerStatusResponse& status) {
                           {"remote", each.remote()},
                           {"connected_at", time_json(each.connected_at_ms())}});
     }
+    json refusals = json::array();
+    for (const v1::RefusalCount& each : status.refusals()) {
+        refusals.push_back(
+            {{"what", each.what()}, {"reason", each.reason()}, {"count", each.count()}});
+    }
     return {{"daemon", "server"},
             {"node", status.node()},
             {"version", status.version()},
@@ -156,6 +171,7 @@ json to_json(const v1::ServerStatusResponse& status) {
             {"intermediate_expires_at", time_json(status.intermediate_expires_at_ms())},
             {"root_expires_at", time_json(status.root_expires_at_ms())},
             {"agents", agents},
+            {"refusals", refusals},
             {"services", status.services()},
             {"instances", status.instances()},
             {"policies", status.policies()},
@@ -197,6 +213,7 @@ void print(const v1::ServerStatusResponse& status, WallTime now) {
                                             distance_text(status.certificate_expires_at_ms(), now),
                                             distance_text(status.intermediate_expires_at_ms(), now),
                                             distance_text(status.root_expires_at_ms(), now)));
+    print_field("refused", refusals_text(status));
     if (status.agents().empty()) return print_field("agents", "none connected");
     TextTable table({"AGENT", "ENFORCES", "FROM", "CONNECTED"});
     for (const v1::AgentState& agent : status.agents()) {

@@ -84,7 +84,8 @@ class Collection {
 json enforcement_json(const v1::WaitEnforcedResponse& waited) {
     return {{"all", waited.all()},
             {"agents", waited.agents()},
-            {"behind", std::vector<std::string>(waited.behind().begin(), waited.behind().end())}};
+            {"behind", std::vector<std::string>(waited.behind().begin(), waited.behind().end())},
+            {"away", std::vector<std::string>(waited.away().begin(), waited.away().end())}};
 }
 
 Result<v1::WaitEnforcedResponse> wait_enforced(DaemonClient& client, std::uint64_t index,
@@ -103,9 +104,9 @@ void print_changes(const v1::ApplyResponse& applied, bool dry_run) {
     if (!dry_run) print_line(std::format("index {}", applied.index()));
 }
 
-std::string behind_text(const v1::WaitEnforcedResponse& waited) {
+std::string list(const google::protobuf::RepeatedPtrField<std::string>& nodes) {
     std::string text;
-    for (const std::string& node : waited.behind()) text += (text.empty() ? "" : ", ") + node;
+    for (const std::string& node : nodes) text += (text.empty() ? "" : ", ") + node;
     return text;
 }
 
@@ -127,6 +128,14 @@ std::vector<std::string> warnings_of(DaemonClient& client, const model::ApplyRes
     for (const UnknownName& unknown : unknown_names(resources.policies, known))
         warnings.push_back(unknown.text());
     return warnings;
+}
+
+void print_enforced(const v1::WaitEnforcedResponse& waited) {
+    print_line(waited.agents() == 0
+                   ? "no agent is connected yet"
+                   : std::format("enforced by all {} connected agents", waited.agents()));
+    if (!waited.away().empty())
+        print_line("not waited for, their agents are away: " + list(waited.away()));
 }
 
 int run(const Options& options) {
@@ -164,13 +173,9 @@ int run(const Options& options) {
     if (!waited->all()) {
         return report({.code = ErrorCode::deadline_exceeded,
                        .message = std::format("applied, but after {} not enforced by {}",
-                                              format_duration(*timeout), behind_text(*waited))});
+                                              format_duration(*timeout), list(waited->behind()))});
     }
-    if (!options.json) {
-        print_line(waited->agents() == 0
-                       ? "no agent is connected yet"
-                       : std::format("enforced by all {} connected agents", waited->agents()));
-    }
+    if (!options.json) print_enforced(*waited);
     return done;
 }
 

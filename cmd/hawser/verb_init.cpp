@@ -2,6 +2,7 @@
 
 #include "config/server_config.h"
 #include "console.h"
+#include "host/files.h"
 #include "server/init.h"
 #include "verbs.h"
 
@@ -14,24 +15,37 @@ struct Options {
     bool json = false;
 };
 
+void print(const server::InitResult& made, bool as_json) {
+    if (as_json) {
+        print_json({{"trust_domain", made.trust_domain},
+                    {"root_sha256", made.root_sha256},
+                    {"data_dir", made.data_dir},
+                    {"operator_token", made.operator_token}});
+        return;
+    }
+    print_line("trust domain    " + made.trust_domain);
+    print_line("root (sha256)   " + made.root_sha256);
+    print_line("data directory  " + made.data_dir);
+    print_line("operator token  " + made.operator_token);
+    print_line("");
+    print_line("Keep the operator token: it is not shown again, and only its hash is stored.");
+}
+
 int run(const Options& options) {
     const Result<config::ServerConfig> config = config::load_server_config(options.config);
     if (!config) return report_config(config.error());
+    if (const Result<void> acting = host::act_as_owner(config->data_dir); !acting)
+        return report(acting.error());
     const Result<server::InitResult> made = server::init(*config);
     if (!made) return report(made.error());
-    if (options.json) {
-        print_json({{"trust_domain", made->trust_domain},
-                    {"root_sha256", made->root_sha256},
-                    {"data_dir", made->data_dir},
-                    {"operator_token", made->operator_token}});
-        return done;
+    print(*made, options.json);
+    // Only what was seen may be forgotten.
+    if (finish_output(done) != done) {
+        return report({ErrorCode::resource_exhausted,
+                       "the mesh is made, but its operator token was not shown: run init again"});
     }
-    print_line("trust domain    " + made->trust_domain);
-    print_line("root (sha256)   " + made->root_sha256);
-    print_line("data directory  " + made->data_dir);
-    print_line("operator token  " + made->operator_token);
-    print_line("");
-    print_line("Keep the operator token: it is not shown again, and only its hash is stored.");
+    if (const Result<void> forgotten = server::token_shown(made->data_dir); !forgotten)
+        return report(forgotten.error());
     return done;
 }
 
@@ -46,8 +60,9 @@ void add_init(CLI::App& root, Action& chosen) {
         ->capture_default_str();
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer(
-        "Prints the operator token, once. The server must not be running.\n"
-        "Example:\n  sudo -u hawser hawser init -c /etc/hawser/server.toml");
+        "Prints the operator token, once; if that fails, run it again. The server must not be "
+        "running.\n"
+        "Example:\n  sudo hawser init -c /etc/hawser/server.toml");
     on_chosen(verb, chosen, options, run);
 }
 

@@ -12,6 +12,7 @@
 #include "config/agent_config.h"
 #include "config/config_file.h"
 #include "console.h"
+#include "host/files.h"
 #include "io/clock.h"
 #include "io/task_group.h"
 #include "verbs.h"
@@ -122,7 +123,7 @@ int run(const Options& options) {
         if (!endpoint) return report(endpoint.error());
         join_options.servers.push_back(*endpoint);
     }
-    if (auto acting = agent::StateDir::act_as_owner(join_options.data_dir); !acting)
+    if (auto acting = host::act_as_owner(join_options.data_dir); !acting)
         return report(acting.error());
     const Result<agent::JoinResult> joined = join_now(std::move(join_options));
     if (!joined) {

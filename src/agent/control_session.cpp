@@ -25,6 +25,14 @@ constexpr std::chrono::milliseconds connect_timeout{2'000};
 // A server says something every 2 s. One whose host vanished must be given up in time for another
 // to be reached before this host is taken for dead.
 constexpr std::chrono::milliseconds server_silence{5'000};
+// For a server to hear that this agent stops.
+constexpr std::chrono::milliseconds farewell_deadline{1'000};
+
+v1::AgentMessage farewell() {
+    v1::AgentMessage message;
+    message.mutable_leaving();
+    return message;
+}
 
 } // namespace
 
@@ -70,7 +78,17 @@ void ControlSession::start() {
     tasks_.spawn(look_home());
 }
 
+// Without the farewell the server would wait for this host's voice until the session times out.
 io::Task<void> ControlSession::stop() {
+    stopping_ = true;
+    const auto deadline = Connection::Clock::now() + farewell_deadline;
+    leave();
+    while (connection_) {
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(deadline - Connection::Clock::now());
+        if (left.count() <= 0) break;
+        (void)co_await answered_.wait_for(left);
+    }
     tasks_.cancel();
     co_await tasks_.join();
     connection_.reset();
@@ -116,6 +134,7 @@ io::Task<void> ControlSession::run() {
     while (true) {
         const Endpoint server = servers_.in_turn().front();
         const Outcome outcome = co_await converse(server);
+        if (stopping_) co_return;
         if (outcome == Outcome::left) continue;
         servers_.failed(server);
         if (outcome == Outcome::lost) {
@@ -257,15 +276,18 @@ void ControlSession::refused(const std::string& reason) {
 
 io::Task<void> ControlSession::write_all(std::shared_ptr<Connection> connection) {
     while (!connection->ended) {
-        if (connection->leaving) {
-            connection->stream->finish(); // the server ends its side, and the reader sees it
-            break;
+        const bool leaving = connection->leaving;
+        if (!leaving || (stopping_ && connection->greeted)) {
+            const v1::AgentMessage message = leaving ? farewell() : next_message(*connection);
+            auto written = co_await connection->stream->write(message.SerializeAsString(),
+                                                              limits::session_timeout);
+            if (!written) {
+                connection->stream->abort(); // the reader then sees it, too
+                break;
+            }
         }
-        const v1::AgentMessage message = next_message(*connection);
-        auto written = co_await connection->stream->write(message.SerializeAsString(),
-                                                          limits::session_timeout);
-        if (!written) {
-            connection->stream->abort(); // the reader then sees it, too
+        if (leaving) {
+            connection->stream->finish(); // the server ends its side, and the reader sees it
             break;
         }
         const bool more =

@@ -63,6 +63,7 @@ class ControlSession {
     ~ControlSession();
 
     void start();
+    // Tells the server, if one is there, that this agent has stopped.
     [[nodiscard]] io::Task<void> stop();
 
     void registration_changed();
@@ -101,6 +102,7 @@ class ControlSession {
     Random random_;
     ControlState state_;
     bool registration_waits_ = false;
+    bool stopping_ = false;
     std::uint64_t enforced_ = 0;
     std::shared_ptr<Connection> connection_; // the current one, for the wake-ups
     io::Signal answered_;                    // a registration was, or nobody is left to do it

@@ -31,7 +31,8 @@ struct NodeIdentity {
 
 // Nothing: this host has not joined. Damaged files are an error that names the file.
 [[nodiscard]] Result<std::optional<NodeIdentity>> load_identity(const StateDir& state);
-// In an order that a crash in between leaves either who it was or who it is now. A host that
+// In an order that a crash in between leaves who it was, who it is now, or, if that is somebody
+// else, nobody: who may join. A host that
 // becomes somebody else forgets its services' identities and the mesh it knew.
 [[nodiscard]] Result<void> store_identity(const StateDir& state, const NodeIdentity& identity);
 

@@ -1,7 +1,6 @@
 #include "agent/state_dir.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,17 +90,6 @@ Result<StateDir> StateDir::open(std::string path) {
     return state;
 }
 
-Result<void> StateDir::act_as_owner(const std::string& path) {
-    struct stat info{};
-    if (::geteuid() != 0 || ::stat(path.c_str(), &info) != 0 || info.st_uid == 0) return {};
-    const uid_t user = info.st_uid;
-    const gid_t group = info.st_gid;
-    if (::setgroups(1, &group) != 0 || ::setresgid(group, group, group) != 0 ||
-        ::setresuid(user, user, user) != 0)
-        return fail_errno(errno, "acting as the owner of " + path);
-    return {};
-}
-
 void StateDir::heed_reload() const {
     write_pid(lock_, listens_to_reload);
 }
@@ -183,7 +171,8 @@ Result<void> StateDir::forget_mesh() const {
         if (auto removed = host::remove_file(entries->path().string()); !removed)
             return fail(std::move(removed.error()));
     }
-    return host::remove_file(cache_file());
+    if (auto removed = host::remove_file(cache_file()); !removed) return removed;
+    return host::remove_file(path_ + "/node.pem");
 }
 
 std::string StateDir::service_file(std::string_view name) const {

@@ -27,10 +27,6 @@ class StateDir {
     // Makes the folder if needed and locks it; fails with already_exists while another process
     // holds it.
     static Result<StateDir> open(std::string path);
-    // For programs that root runs on a folder of the agent's own user (`hawser join`): goes on
-    // with that user's rights, so that what is written belongs to the agent. Nothing to do for
-    // others, and where there is no folder yet. For good, and for the whole process.
-    static Result<void> act_as_owner(const std::string& path);
     // Asks the agent that holds the folder to look at it again (SIGHUP). False: none has said that
     // it heeds that.
     static bool wake_holder(const std::string& path);
@@ -60,7 +56,8 @@ class StateDir {
     [[nodiscard]] Result<void> disclaim_kernel() const;
     [[nodiscard]] bool claims_kernel() const;
 
-    // Before this host becomes somebody else: removes the services' identities and the cache.
+    // Before this host becomes somebody else: removes the services' identities, the cache and the
+    // node's own, whose roots are about to be others.
     [[nodiscard]] Result<void> forget_mesh() const;
 
   private:

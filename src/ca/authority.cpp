@@ -86,13 +86,11 @@ Result<Authority> Authority::load(std::string trust_domain, std::string root_der
     return authority;
 }
 
-Result<std::string> Authority::sign(ByteView csr_der, const model::Identity& identity, WallTime now,
-                                    Duration lifetime) const {
+Result<std::string> Authority::requested_key(ByteView csr_der, const model::Identity& identity,
+                                             WallTime now) const {
     if (identity.trust_domain != trust_domain_)
         return fail(ErrorCode::permission_denied,
                     std::format("{} is not of trust domain {}", identity.to_uri(), trust_domain_));
-    if (lifetime <= Duration::zero())
-        return fail(ErrorCode::invalid, "a certificate's lifetime must be positive");
     if (now >= intermediate_not_after_)
         return fail(ErrorCode::failed_precondition, "the intermediate certificate expired on " +
                                                         format_time(intermediate_not_after_));
@@ -103,18 +101,27 @@ Result<std::string> Authority::sign(ByteView csr_der, const model::Identity& ide
             return fail(ErrorCode::permission_denied,
                         std::format("certificate request: for {}, but only {} may be signed",
                                     requested.to_uri(), identity.to_uri()));
+    return std::move(csr->public_key_der);
+}
 
+Result<std::string> Authority::sign(ByteView csr_der, const model::Identity& identity, WallTime now,
+                                    Duration lifetime, std::uint64_t generation) const {
+    if (lifetime <= Duration::zero())
+        return fail(ErrorCode::invalid, "a certificate's lifetime must be positive");
+    auto key = requested_key(csr_der, identity, now);
+    if (!key) return fail(std::move(key.error()));
     const WallTime not_after = lifetime.count() < intermediate_not_after_ - now
                                    ? now + lifetime.count()
                                    : intermediate_not_after_;
     const auto leaf = tls::issue_certificate({.use = tls::CertificateUse::leaf,
                                               .common_name = identity.name,
                                               .identity = identity,
-                                              .public_key_der = std::move(csr->public_key_der),
+                                              .public_key_der = std::move(*key),
                                               .issuer_key_pem = intermediate_key_pem_,
                                               .issuer_der = intermediate_der_,
                                               .not_before = now - backdated,
-                                              .not_after = not_after});
+                                              .not_after = not_after,
+                                              .generation = generation});
     if (!leaf) return fail(leaf.error());
     return tls::to_pem(as_bytes(*leaf)) + tls::to_pem(as_bytes(intermediate_der_));
 }

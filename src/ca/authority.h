@@ -2,6 +2,7 @@
 // leaves of 24 hours. Pure but for the random serials: the caller passes the time.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -29,11 +30,17 @@ class Authority {
     static Result<Authority> load(std::string trust_domain, std::string root_der,
                                   std::string intermediate_der, std::string intermediate_key_pem);
 
+    // The public key (DER) of a request that sign() would sign now.
+    [[nodiscard]] Result<std::string> requested_key(ByteView csr_der,
+                                                    const model::Identity& identity,
+                                                    WallTime now) const;
     // Signs a leaf for `identity`. The request's key is used, its other claims must not disagree:
     // a URI SAN in it must be `identity`. Valid from now − 5 min for `lifetime`, never beyond the
-    // intermediate. Returns the chain as PEM: leaf, intermediate.
+    // intermediate. `generation` goes into the serial. Returns the chain as PEM: leaf,
+    // intermediate.
     [[nodiscard]] Result<std::string> sign(ByteView csr_der, const model::Identity& identity,
-                                           WallTime now, Duration lifetime) const;
+                                           WallTime now, Duration lifetime,
+                                           std::uint64_t generation = 0) const;
 
     [[nodiscard]] const std::string& trust_domain() const { return trust_domain_; }
     [[nodiscard]] const std::string& root_der() const { return root_der_; }

@@ -1,6 +1,7 @@
 #include "host/files.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -156,6 +157,17 @@ Result<void> ensure_directory(const std::string& path, mode_t mode) {
             path + ": belongs to user " + std::to_string(info.st_uid) + ", not to this one");
     if ((info.st_mode & 07777) != mode && ::fchmod(directory.get(), mode) != 0)
         return fail_errno(errno, "setting the mode of " + path);
+    return {};
+}
+
+Result<void> act_as_owner(const std::string& folder) {
+    struct stat info{};
+    if (::geteuid() != 0 || ::stat(folder.c_str(), &info) != 0 || info.st_uid == 0) return {};
+    const uid_t user = info.st_uid;
+    const gid_t group = info.st_gid;
+    if (::setgroups(1, &group) != 0 || ::setresgid(group, group, group) != 0 ||
+        ::setresuid(user, user, user) != 0)
+        return fail_errno(errno, "acting as the owner of " + folder);
     return {};
 }
 

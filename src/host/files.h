@@ -25,6 +25,11 @@ namespace hawser::host {
 // (or root) and is set to `mode`.
 [[nodiscard]] Result<void> ensure_directory(const std::string& path, mode_t mode = 0700);
 
+// For programs that root runs on the folder of a daemon's own user (`hawser init`, `join`): goes on
+// with that user's rights, so that what is written belongs to the daemon. Nothing to do for others,
+// and where there is no folder yet. For good, and for the whole process.
+[[nodiscard]] Result<void> act_as_owner(const std::string& folder);
+
 struct MachineFacts {
     std::string hostname;         // its first label, lower case: fit for a node name
     std::string kernel;           // "6.1.0-28-amd64"

@@ -296,6 +296,7 @@ v1::JoinToken to_proto(const JoinToken& token) {
     message.mutable_services()->Assign(token.services.begin(), token.services.end());
     message.set_expires_at_ms(token.expires_at);
     message.set_used_at_ms(token.used_at);
+    message.set_used_key(token.used_key);
     message.set_server(token.server);
     return message;
 }
@@ -307,7 +308,8 @@ Result<JoinToken> from_proto(const v1::JoinToken& message) {
                      .services = to_vector(message.services()),
                      .server = message.server(),
                      .expires_at = message.expires_at_ms(),
-                     .used_at = message.used_at_ms()};
+                     .used_at = message.used_at_ms(),
+                     .used_key = message.used_key()};
 }
 
 v1::OperatorToken to_proto(const OperatorToken& token) {

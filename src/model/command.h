@@ -54,6 +54,7 @@ struct JoinNode {
     std::string token_id;
     std::string node;
     WallTime now = 0;
+    std::string key{}; // SHA-256 of the joining host's public key
 };
 
 // A new member proved that it has the token's secret: the token is used up, its row is there. It

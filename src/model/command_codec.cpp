@@ -34,6 +34,7 @@ struct Writer {
         message.mutable_join_node()->set_token_id(command.token_id);
         message.mutable_join_node()->set_node(command.node);
         message.mutable_join_node()->set_now_ms(command.now);
+        message.mutable_join_node()->set_key(command.key);
     }
     void operator()(const SyncNode& command) const {
         *message.mutable_sync_node() = to_proto(command);
@@ -114,7 +115,8 @@ Result<Command> read_command(const v1::CommandEnvelope& message) {
         case v1::CommandEnvelope::kJoinNode:
             return JoinNode{.token_id = message.join_node().token_id(),
                             .node = message.join_node().node(),
-                            .now = message.join_node().now_ms()};
+                            .now = message.join_node().now_ms(),
+                            .key = message.join_node().key()};
         case v1::CommandEnvelope::kSyncNode: return from_proto(message.sync_node());
         case v1::CommandEnvelope::kSetNodeAlive:
             return SetNodeAlive{.node = message.set_node_alive().node(),

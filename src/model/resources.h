@@ -59,7 +59,7 @@ struct Node {
     std::string version;                       // the agent's
     std::vector<std::string> allowed_services; // what its join token let it speak for
     bool alive = false;                        // its agent's session; false takes its instances out
-    WallTime joined_at = 0;
+    WallTime joined_at = 0; // in its certificates: those of a deleted node of this name differ
 
     bool operator==(const Node&) const = default;
 };
@@ -98,6 +98,9 @@ struct JoinToken {
     std::string server; // then it is for no node
     WallTime expires_at = 0;
     WallTime used_at = 0; // 0: not yet
+    // SHA-256 of the public key it was used for: who has that key may ask for the answer again.
+    // Empty: nobody may.
+    std::string used_key;
 
     bool operator==(const JoinToken&) const = default;
 };

@@ -13,7 +13,7 @@ namespace hawser::model {
 
 namespace {
 
-constexpr std::size_t secret_hash_bytes = 32; // SHA-256
+constexpr std::size_t hash_bytes = 32; // SHA-256
 constexpr std::size_t token_id_length = 64;
 constexpr std::size_t version_length = 64;
 
@@ -193,21 +193,23 @@ Result<void> check(const Policy& policy) {
 Result<void> check(const JoinToken& token) {
     Checker checker("join token " + quote(token.id));
     checker.require(is_token_id(token.id), "the id is not lower-case hex")
-        .require(token.secret_hash.size() == secret_hash_bytes, "the hash is not 32 bytes")
+        .require(token.secret_hash.size() == hash_bytes, "the hash is not 32 bytes")
         .require(token.server.empty() ? check_name(token.node, "node name")
                                       : check_name(token.server, "server name"))
         .require(token.server.empty() || (token.node.empty() && token.services.empty()),
                  "it is for a server and for a node")
         .require_names(token.services, "service", limits::services_per_token)
         .require(token.expires_at > 0, "it has no expiry")
-        .require(token.used_at >= 0, "the time of use is negative");
+        .require(token.used_at >= 0, "the time of use is negative")
+        .require(token.used_key.empty() || token.used_key.size() == hash_bytes,
+                 "the hash of the key is not 32 bytes");
     return std::move(checker).result();
 }
 
 Result<void> check(const OperatorToken& token) {
     Checker checker("operator token " + quote(token.id));
     checker.require(is_token_id(token.id), "the id is not lower-case hex")
-        .require(token.secret_hash.size() == secret_hash_bytes, "the hash is not 32 bytes")
+        .require(token.secret_hash.size() == hash_bytes, "the hash is not 32 bytes")
         .require(token.created_at >= 0, "the time of creation is negative");
     return std::move(checker).result();
 }

@@ -30,6 +30,9 @@ struct Joiner {
 [[nodiscard]] Result<const model::JoinToken*> usable_token(const std::string& id, Joiner joiner,
                                                            WallTime now, const Draft& draft);
 
+// A deleted node's tokens let nobody ask again for what they got.
+void forget_keys_of(const std::string& node, Draft& draft);
+
 // server_commands.cpp
 [[nodiscard]] Result<void> carry_out(const model::JoinServer& command, Draft& draft);
 [[nodiscard]] Result<void> carry_out(const model::PutServer& command, Draft& draft);

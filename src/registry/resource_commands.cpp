@@ -89,6 +89,7 @@ Result<void> delete_node(const std::string& name, Draft& draft) {
     for (const model::Instance* instance : draft.before().instances_of_node(name)) {
         draft.erase(model::Kind::instance, instance->key());
     }
+    forget_keys_of(name, draft);
     draft.erase(model::Kind::node, name);
     return {};
 }

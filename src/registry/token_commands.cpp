@@ -21,6 +21,15 @@ void forget_old_tokens(WallTime now, Draft& draft) {
     }
 }
 
+// The answer to its join was lost: the same host, shown by its key, may have it again as long as
+// the token lives. (Deleting the node ends that; see forget_keys_of.)
+bool asks_again(const model::JoinNode& command, const Draft& draft) {
+    const auto* token = draft.get<model::JoinToken>(command.token_id);
+    return token != nullptr && token->node == command.node && token->used_at != 0 &&
+           !command.key.empty() && token->used_key == command.key &&
+           command.now < token->expires_at && draft.get<model::Node>(command.node) != nullptr;
+}
+
 // A token may take services away; their instances go with them.
 void remove_disallowed_instances(const model::Node& node, Draft& draft) {
     for (const model::Instance* instance : draft.before().instances_of_node(node.name)) {
@@ -31,6 +40,16 @@ void remove_disallowed_instances(const model::Node& node, Draft& draft) {
 }
 
 } // namespace
+
+void forget_keys_of(const std::string& node, Draft& draft) {
+    for (const auto& [id, row] : draft.before().rows(model::Kind::join_token)) {
+        const auto* token = std::get_if<model::JoinToken>(row.value.get());
+        if (token->node != node || token->used_key.empty()) continue;
+        model::JoinToken forgetful = *token;
+        forgetful.used_key.clear();
+        draft.put(std::move(forgetful));
+    }
+}
 
 Result<const model::JoinToken*> usable_token(const std::string& id, Joiner joiner, WallTime now,
                                              const Draft& draft) {
@@ -94,20 +113,22 @@ Result<void> carry_out(const model::RevokeJoinToken& command, Draft& draft) {
 }
 
 // A host that joins again keeps its registration: its instances serve on while its agent restarts.
+// And it keeps its certificates: only those of a deleted node, and of nobody else, end with it.
 Result<void> carry_out(const model::JoinNode& command, Draft& draft) {
+    if (asks_again(command, draft)) return {};
     const Result<const model::JoinToken*> token =
         usable_token(command.token_id, {model::Kind::node, command.node}, command.now, draft);
     if (!token) return fail(token.error());
 
-    model::Node node;
+    model::Node node{.name = command.node, .joined_at = command.now};
     if (const auto* existing = draft.get<model::Node>(command.node)) node = *existing;
-    node.name = command.node;
     node.allowed_services = (*token)->services;
-    node.joined_at = command.now;
     if (Result<void> checked = model::check(node); !checked) return checked;
 
     model::JoinToken used = **token;
     used.used_at = command.now;
+    used.used_key = command.key;
+    if (Result<void> checked = model::check(used); !checked) return checked;
     draft.put(std::move(used));
     remove_disallowed_instances(node, draft);
     draft.put(std::move(node));

@@ -7,6 +7,7 @@
 #include "io/socket.h"
 #include "log/log.h"
 #include "rpc/server_call.h"
+#include "tls/x509.h"
 
 namespace hawser::rpc {
 namespace {
@@ -22,6 +23,7 @@ void describe_certificate(Caller& caller, const std::optional<tls::PeerCertifica
     if (!peer) return;
     caller.identity = peer->identity;
     caller.certificate_sha256 = peer->sha256;
+    caller.certificate_generation = tls::generation_in(peer->serial);
     caller.certificate_not_after = peer->not_after;
 }
 
@@ -128,33 +130,21 @@ Result<std::unique_ptr<tls::Session>> make_session(const ServerOptions& options)
 
 } // namespace
 
-void RefusalLog::write(const std::string& remote, const Error& error) {
-    const auto now = Clock::now();
-    if (now - second_begun_ >= std::chrono::seconds(1)) {
-        second_begun_ = now;
-        this_second_ = 0;
-    }
-    if (++this_second_ > per_second) {
-        ++left_out_;
-        return;
-    }
-    log::warn("refused a connection", {{"listener", listener_},
-                                       {"peer", remote},
-                                       {"reason", error},
-                                       {"not_logged", std::exchange(left_out_, 0)}});
-}
-
 Listener::Listener(io::Executor executor, Methods the_methods, ServerOptions the_options)
     : methods(std::move(the_methods)),
       options(std::move(the_options)),
       connections(executor),
       one_ended(executor),
       table({options.max_handshakes, options.max_strangers, options.max_connections}),
-      memory(options.buffered_bytes),
-      refusals(options.name) {}
+      memory(options.buffered_bytes) {}
 
 void Listener::refused(const std::string& remote, const Error& error) {
-    refusals.write(remote, error);
+    if (const auto left_out = refusal_lines.admit()) {
+        log::warn("refused a connection", {{"listener", options.name},
+                                           {"peer", remote},
+                                           {"reason", error},
+                                           {"not_logged", *left_out}});
+    }
     if (options.on_refused) options.on_refused(error);
 }
 

@@ -1,37 +1,21 @@
 // What the connections of one listener share, and how one of them is served.
 #pragma once
 
-#include <chrono>
 #include <string>
 
 #include "io/signal.h"
 #include "io/task_group.h"
+#include "log/limiter.h"
 #include "rpc/connection_table.h"
 #include "rpc/message_memory.h"
 #include "rpc/server.h"
 
 namespace hawser::rpc {
 
-// Refusals are logged with the peer and the reason, but a flood of them must not become a flood
-// of the log: so many a second, and then how many were left out.
-class RefusalLog {
-  public:
-    explicit RefusalLog(std::string listener) : listener_(std::move(listener)) {}
-    void write(const std::string& remote, const Error& error);
-
-  private:
-    using Clock = std::chrono::steady_clock;
-    static constexpr int per_second = 10;
-
-    std::string listener_;
-    Clock::time_point second_begun_{};
-    int this_second_ = 0;
-    std::uint64_t left_out_ = 0;
-};
-
 struct Listener {
     Listener(io::Executor executor, Methods the_methods, ServerOptions the_options);
 
+    // Logged with the peer and the reason, and counted.
     void refused(const std::string& remote, const Error& error);
 
     Methods methods;
@@ -41,7 +25,7 @@ struct Listener {
     ConnectionTable table;
     MessageMemory memory; // of all connections' calls
     bool draining = false;
-    RefusalLog refusals;
+    log::Limiter refusal_lines;
 };
 
 // Serves one connection until it ends or is cancelled; the listener outlives it. When it ends, its

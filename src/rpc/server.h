@@ -21,8 +21,9 @@ namespace hawser::rpc {
 
 // Who calls. Exactly what the transport proved; roles are the caller's business.
 struct Caller {
-    std::optional<model::Identity> identity; // from the client certificate
-    std::string certificate_sha256;          // of it, 32 bytes; empty without
+    std::optional<model::Identity> identity;  // from the client certificate
+    std::string certificate_sha256;           // of it, 32 bytes; empty without
+    std::uint64_t certificate_generation = 0; // in its serial; 0: none
     WallTime certificate_not_after = 0;
     std::string bearer;                       // `authorization: Bearer …`, unverified
     std::optional<io::PeerCredentials> local; // Unix socket peers

@@ -107,6 +107,10 @@ Result<void> require_role(const Actor& actor, model::Role least) {
                             model::to_string(actor.role), model::to_string(least)));
 }
 
+std::uint64_t generation_of(const model::Node& node) {
+    return static_cast<std::uint64_t>(node.joined_at);
+}
+
 Result<const model::Node*> identify_node(const rpc::Caller& caller,
                                          const registry::Tables& tables) {
     if (!caller.identity) return unauthenticated("this needs a node's certificate");
@@ -120,6 +124,12 @@ Result<const model::Node*> identify_node(const rpc::Caller& caller,
     if (node == nullptr) {
         return fail(ErrorCode::permission_denied,
                     std::format("node '{}' was deleted; join it again", caller.identity->name));
+    }
+    if (caller.certificate_generation != generation_of(*node)) {
+        return fail(ErrorCode::permission_denied,
+                    std::format("the certificate is of an earlier node '{}', which was deleted; "
+                                "join it again",
+                                node->name));
     }
     return node;
 }

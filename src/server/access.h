@@ -38,6 +38,10 @@ struct Actor {
                                               const LocalAdmins& admins);
 [[nodiscard]] Result<void> require_role(const Actor& actor, model::Role least);
 
+// What a node's certificates carry, to tell them from those of a deleted node that had its name.
+// Not a time that is compared: the servers' clocks need not agree.
+[[nodiscard]] std::uint64_t generation_of(const model::Node& node);
+
 // The node whose agent calls: certificate of this trust domain, and not deleted since. Valid until
 // the registry changes.
 [[nodiscard]] Result<const model::Node*> identify_node(const rpc::Caller& caller,

@@ -28,10 +28,11 @@ bool visible(const model::Change& change) {
 
 AgentSession::AgentSession(Parts parts, const rpc::Caller& caller, std::string node,
                            rpc::MessageStream& messages)
-    : parts_(std::move(parts)), messages_(messages), wake_(parts_.executor) {
+    : parts_(std::move(parts)), caller_(caller), messages_(messages), wake_(parts_.executor) {
     stream_.node = std::move(node);
     stream_.remote = caller.remote;
     stream_.connected_at = io::wall_now();
+    stream_.certificate_generation = caller.certificate_generation;
     stream_.certificate_not_after = caller.certificate_not_after;
     stream_.messages = &messages;
 }
@@ -91,6 +92,8 @@ io::Task<Result<void>> AgentSession::read_messages() {
             co_await register_node(std::move(*(**message).mutable_registration()));
         } else if ((**message).has_enforced()) {
             parts_.sessions.enforced(stream_, (**message).enforced().index());
+        } else if ((**message).has_leaving()) {
+            parts_.sessions.leaves(stream_);
         } else if ((**message).has_hello()) {
             co_return fail(ErrorCode::invalid, "a session says hello once");
         }
@@ -142,8 +145,7 @@ io::Task<void> AgentSession::register_node(v1::SyncNode message) {
 
 // The agent stays connected: what it had registered is still there, and it needs the mesh.
 void AgentSession::refuse(const Error& error) {
-    log::warn("refused a registration",
-              {{"node", stream_.node}, {"peer", stream_.remote}, {"error", error}});
+    parts_.refusals.record(Refused::registration, "/hawser.v1.Mesh/Session", caller_, error);
     v1::ServerMessage answer;
     answer.mutable_refused()->set_reason(error.message);
     say(std::move(answer));

@@ -15,6 +15,7 @@
 #include "model/proto/control.pb.h"
 #include "rpc/server.h"
 #include "server/raft_node.h"
+#include "server/refusals.h"
 #include "server/sessions.h"
 #include "server/watch_hub.h"
 
@@ -28,10 +29,11 @@ class AgentSession {
         RaftNode& raft;
         Sessions& sessions;
         WatchHub& hub;
+        Refusals& refusals;
         std::vector<std::string> servers; // endpoints, told to the agent
     };
 
-    // `caller` has shown the certificate of `node`.
+    // `caller` has shown the certificate of `node`, and outlives the session.
     AgentSession(Parts parts, const rpc::Caller& caller, std::string node,
                  rpc::MessageStream& messages);
 
@@ -56,6 +58,7 @@ class AgentSession {
     [[nodiscard]] io::Task<bool> write(v1::ServerMessage message);
 
     Parts parts_;
+    const rpc::Caller& caller_;
     rpc::MessageStream& messages_;
     AgentStream stream_;
     io::Signal wake_;                       // of the writer

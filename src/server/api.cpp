@@ -3,18 +3,9 @@
 
 #include <utility>
 
-#include "base/bytes.h"
 #include "io/clock.h"
-#include "log/log.h"
 
 namespace hawser::server {
-
-void log_denied(std::string_view method, const rpc::Caller& caller, const Error& error) {
-    log::warn("denied", {{"method", method},
-                         {"peer", caller.remote},
-                         {"identity", caller.identity ? caller.identity->to_uri() : "none"},
-                         {"reason", printable(error.message, 512)}});
-}
 
 Api::Api(Parts parts) : parts_(std::move(parts)), started_at_(io::wall_now()) {}
 
@@ -29,13 +20,13 @@ rpc::Methods Api::network_methods() {
         [this](const rpc::Caller& caller, v1::SignRequest request) {
             return sign(caller, std::move(request));
         },
-        nodes_only("/hawser.v1.Mesh/Sign"));
+        nodes_only(Refused::certificate, "/hawser.v1.Mesh/Sign"));
     methods.streaming(
         "/hawser.v1.Mesh/Session",
         [this](const rpc::Caller& caller, rpc::MessageStream& stream) {
             return session(caller, stream);
         },
-        nodes_only("/hawser.v1.Mesh/Session"));
+        nodes_only(Refused::session, "/hawser.v1.Mesh/Session"));
     add_api(methods);
     return methods;
 }
@@ -73,11 +64,11 @@ void Api::add(rpc::Methods& methods, std::string path, model::Role least,
         });
 }
 
-rpc::Guard Api::nodes_only(std::string path) const {
-    return [this, path = std::move(path)](const rpc::Caller& caller) -> Result<void> {
+rpc::Guard Api::nodes_only(Refused what, std::string path) {
+    return [this, what, path = std::move(path)](const rpc::Caller& caller) -> Result<void> {
         Result<const model::Node*> node = identify_node(caller, tables());
         if (node) return {};
-        log_denied(path, caller, node.error());
+        parts_.refusals.record(what, path, caller, node.error());
         return fail(std::move(node.error()));
     };
 }
@@ -92,14 +83,13 @@ Api::Answer<Response> Api::guarded(std::string path, model::Role least,
     co_return co_await (this->*method)(std::move(*actor), std::move(request));
 }
 
-Result<Actor> Api::admit(std::string_view path, model::Role least,
-                         const rpc::Caller& caller) const {
+Result<Actor> Api::admit(std::string_view path, model::Role least, const rpc::Caller& caller) {
     // The group's members may change at any time; the files are small and calls are few.
     Result<Actor> actor =
         identify_operator(caller, tables(), caller.local ? read_local_admins() : LocalAdmins{});
     Result<void> allowed = actor ? require_role(*actor, least) : fail(actor.error());
     if (allowed) return actor;
-    log_denied(path, caller, allowed.error());
+    parts_.refusals.record(Refused::call, path, caller, allowed.error());
     return fail(std::move(allowed.error()));
 }
 

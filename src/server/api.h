@@ -6,8 +6,8 @@
 //   Api/Apply, /Delete, /…Token(s)             operators with the role operator or admin
 //
 // An operator is who has an operator token, or on the admin socket root, this server's own user
-// and the group hawser (as admin). Every refusal is logged with the peer. All but Join is refused
-// before any of the request is read.
+// and the group hawser (as admin). Every refusal is logged with the peer, and counted; all but
+// those of Join come before any of the request is read.
 #pragma once
 
 #include <string>
@@ -24,6 +24,7 @@
 #include "server/access.h"
 #include "server/authority_keeper.h"
 #include "server/raft_node.h"
+#include "server/refusals.h"
 #include "server/sessions.h"
 #include "server/source_limiter.h"
 #include "server/watch_hub.h"
@@ -40,6 +41,7 @@ class Api {
         Sessions& sessions;
         WatchHub& hub;
         AuthorityKeeper& authority;
+        Refusals& refusals;
         Endpoint listen;                 // as bound
         std::vector<Endpoint> reachable; // what agents dial; may be empty
         std::string version;
@@ -63,8 +65,8 @@ class Api {
                              Answer<Response> (Api::*method)(Actor, Request),
                              const rpc::Caller& caller, Request request);
     [[nodiscard]] Result<Actor> admit(std::string_view path, model::Role least,
-                                      const rpc::Caller& caller) const;
-    [[nodiscard]] rpc::Guard nodes_only(std::string path) const;
+                                      const rpc::Caller& caller);
+    [[nodiscard]] rpc::Guard nodes_only(Refused what, std::string path);
     [[nodiscard]] io::Task<Result<registry::Outcome>> propose(model::Command command,
                                                               std::string actor);
 
@@ -72,6 +74,8 @@ class Api {
     Answer<v1::JoinResponse> join(const rpc::Caller& caller, v1::JoinRequest request);
     Answer<v1::JoinResponse> join_admitted(v1::JoinRequest request);
     [[nodiscard]] Result<void> check_secret(const v1::JoinRequest& request) const;
+    [[nodiscard]] Result<std::string> sign_for(const model::Node& node, ByteView csr,
+                                               const model::Identity& identity) const;
     Answer<v1::SignResponse> sign(const rpc::Caller& caller, v1::SignRequest request);
     [[nodiscard]] Result<std::string> sign_for_node(const rpc::Caller& caller,
                                                     const v1::SignRequest& request) const;
@@ -98,8 +102,5 @@ class Api {
     SourceLimiter join_limiter_{{}};
     WallTime started_at_;
 };
-
-// Logs a refusal with who asked for what.
-void log_denied(std::string_view method, const rpc::Caller& caller, const Error& error);
 
 } // namespace hawser::server

@@ -28,6 +28,19 @@ WallTime expiry_of(const std::string& der) {
     return info ? info->not_after : 0;
 }
 
+Result<ca::Authority> read_authority(const std::string& data_dir,
+                                     const model::TrustDomain& domain) {
+    if (domain.roots.empty() || domain.intermediates.empty()) {
+        return fail(ErrorCode::corrupt, "the trust domain has no certificates");
+    }
+    Result<std::string> key = read_secret_file(file(data_dir, "intermediate.key"));
+    if (!key) return fail(std::move(key.error()), "loading the certificate authority");
+    Result<ca::Authority> authority =
+        ca::Authority::load(domain.name, domain.roots.front(), domain.intermediates.front(), *key);
+    if (!authority) return fail(std::move(authority.error()), "loading the certificate authority");
+    return authority;
+}
+
 } // namespace
 
 Result<void> store_authority(const std::string& data_dir, const ca::NewAuthority& authority) {
@@ -45,30 +58,28 @@ Result<void> store_authority(const std::string& data_dir, const ca::NewAuthority
     return {};
 }
 
-AuthorityKeeper::AuthorityKeeper(Options options, ca::Authority authority, tls::TrustBundle trust)
-    : options_(std::move(options)), authority_(std::move(authority)), trust_(std::move(trust)) {}
-
 Result<std::unique_ptr<AuthorityKeeper>> AuthorityKeeper::load(Options options,
                                                                const model::TrustDomain& domain,
                                                                WallTime now) {
-    if (domain.roots.empty() || domain.intermediates.empty()) {
-        return fail(ErrorCode::corrupt, "the trust domain has no certificates");
-    }
-    Result<std::string> key = read_secret_file(file(options.data_dir, "intermediate.key"));
-    if (!key) return fail(std::move(key.error()), "loading the certificate authority");
-    Result<ca::Authority> authority =
-        ca::Authority::load(domain.name, domain.roots.front(), domain.intermediates.front(), *key);
-    if (!authority) return fail(std::move(authority.error()), "loading the certificate authority");
+    Result<ca::Authority> authority = read_authority(options.data_dir, domain);
+    if (!authority) return fail(std::move(authority.error()));
     std::unique_ptr<AuthorityKeeper> keeper(
-        new AuthorityKeeper(std::move(options), std::move(*authority),
-                            {.roots = domain.roots, .intermediates = domain.intermediates}));
+        new AuthorityKeeper(std::move(options), std::move(*authority)));
+    keeper->trust_ = {.roots = domain.roots, .intermediates = domain.intermediates};
     if (Result<void> made = keeper->renew(now); !made) return fail(std::move(made.error()));
     return keeper;
 }
 
+Result<void> AuthorityKeeper::reload(const model::TrustDomain& domain, WallTime now) {
+    Result<std::unique_ptr<AuthorityKeeper>> fresh = load(options_, domain, now);
+    if (!fresh) return fail(std::move(fresh.error()));
+    *this = std::move(**fresh);
+    return {};
+}
+
 Result<std::string> AuthorityKeeper::sign(ByteView csr, const model::Identity& identity,
-                                          WallTime now) const {
-    return authority_.sign(csr, identity, now, options_.certificate_lifetime);
+                                          WallTime now, std::uint64_t generation) const {
+    return authority_.sign(csr, identity, now, options_.certificate_lifetime, generation);
 }
 
 // A new key each time: it never leaves this process.

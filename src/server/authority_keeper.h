@@ -30,6 +30,10 @@ class AuthorityKeeper {
                                                          const model::TrustDomain& domain,
                                                          WallTime now);
 
+    // The domain's certificates changed: signs with the newest intermediate from now on. A failure
+    // leaves everything as it was.
+    [[nodiscard]] Result<void> reload(const model::TrustDomain& domain, WallTime now);
+
     [[nodiscard]] const ca::Authority& authority() const { return authority_; }
     // For new connections. The chain includes the root, so that a joining host can compare it with
     // the pin in its token.
@@ -37,7 +41,7 @@ class AuthorityKeeper {
 
     // A chain (PEM) for a leaf with the configured lifetime.
     [[nodiscard]] Result<std::string> sign(ByteView csr, const model::Identity& identity,
-                                           WallTime now) const;
+                                           WallTime now, std::uint64_t generation = 0) const;
 
     struct Expiries {
         WallTime certificate = 0;
@@ -50,7 +54,8 @@ class AuthorityKeeper {
     [[nodiscard]] io::Task<void> keep_renewed();
 
   private:
-    AuthorityKeeper(Options options, ca::Authority authority, tls::TrustBundle trust);
+    AuthorityKeeper(Options options, ca::Authority authority)
+        : options_(std::move(options)), authority_(std::move(authority)) {}
     [[nodiscard]] Result<void> renew(WallTime now);
 
     Options options_;

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "ca/authority.h"
 #include "ca/tokens.h"
+#include "host/files.h"
 #include "io/clock.h"
 #include "io/loop.h"
 #include "io/task_group.h"
@@ -17,6 +18,7 @@
 #include "raft/bootstrap.h"
 #include "server/authority_keeper.h"
 #include "server/raft_node.h"
+#include "server/secret_files.h"
 #include "tls/x509.h"
 
 namespace hawser::server {
@@ -48,9 +50,38 @@ Result<RestoredServer> bootstrap(const std::string& data_dir) {
     return restore_server(std::move(*storage));
 }
 
-Result<void> check_unused(const registry::Registry& registry, const config::ServerConfig& config) {
+std::string token_file(const std::string& data_dir) {
+    return data_dir + "/operator-token";
+}
+
+// The token of an earlier init that could not show it.
+std::optional<std::string> unshown_token(const registry::Tables& tables,
+                                         const std::string& data_dir) {
+    const Result<std::string> text = read_secret_file(token_file(data_dir));
+    if (!text) return std::nullopt;
+    const Result<ca::OperatorTokenText> token = ca::OperatorTokenText::parse(*text);
+    if (!token) return std::nullopt;
+    const auto* known = tables.get<model::OperatorToken>(token->id);
+    if (known == nullptr || known->secret_hash != ca::hash_secret(token->secret))
+        return std::nullopt;
+    return token->to_text();
+}
+
+InitResult describe(const model::TrustDomain& domain, std::string token,
+                    const std::string& data_dir) {
+    return {.operator_token = std::move(token),
+            .trust_domain = domain.name,
+            .root_sha256 = to_hex(as_bytes(tls::sha256(as_bytes(domain.roots.at(0))))),
+            .data_dir = data_dir};
+}
+
+// What an earlier init made; nothing: none came that far. Fails when it was seen to its end.
+Result<std::optional<InitResult>> made_before(const registry::Registry& registry,
+                                              const config::ServerConfig& config) {
     const model::TrustDomain* existing = registry.tables().trust();
-    if (existing == nullptr) return {};
+    if (existing == nullptr) return std::nullopt;
+    if (auto token = unshown_token(registry.tables(), config.data_dir))
+        return describe(*existing, std::move(*token), config.data_dir);
     return fail(ErrorCode::already_exists,
                 std::format("{} already holds the trust domain '{}'; a second init would cut off "
                             "everything that trusts it",
@@ -74,9 +105,9 @@ io::Task<Result<InitResult>> make_domain(RaftNode& raft, const config::ServerCon
         co_return fail(std::move(started.error()));
     }
     // Again: the log may hold what the stored rows did not yet.
-    if (Result<void> unused = check_unused(raft.registry(), config); !unused) {
-        co_return fail(std::move(unused.error()));
-    }
+    Result<std::optional<InitResult>> before = made_before(raft.registry(), config);
+    if (!before) co_return fail(std::move(before.error()));
+    if (*before) co_return std::move(**before);
     const WallTime now = io::wall_now();
     Result<ca::NewAuthority> authority = ca::create_authority(config.trust_domain, now);
     if (!authority)
@@ -86,7 +117,11 @@ io::Task<Result<InitResult>> make_domain(RaftNode& raft, const config::ServerCon
         co_return fail(std::move(stored.error()));
     }
     const ca::OperatorTokenText token{.id = ca::new_token_id(), .secret = ca::new_token_secret()};
-    model::InitTrust command{.domain = new_domain(config, *authority),
+    // Ditto: nobody would ever see a token that is good but lost.
+    Result<void> kept = write_secret_file(token_file(config.data_dir), token.to_text() + "\n");
+    if (!kept) co_return fail(std::move(kept.error()));
+    const model::TrustDomain domain = new_domain(config, *authority);
+    model::InitTrust command{.domain = domain,
                              .first_operator = {.id = token.id,
                                                 .secret_hash = ca::hash_secret(token.secret),
                                                 .role = model::Role::admin,
@@ -95,11 +130,7 @@ io::Task<Result<InitResult>> make_domain(RaftNode& raft, const config::ServerCon
         co_await raft.propose({.command = std::move(command), .actor = "init", .proposed_at = now});
     if (!outcome) co_return fail(std::move(outcome.error()));
     co_await raft.stop(timeout);
-    co_return InitResult{
-        .operator_token = token.to_text(),
-        .trust_domain = config.trust_domain,
-        .root_sha256 = to_hex(as_bytes(tls::sha256(as_bytes(authority->root_der)))),
-        .data_dir = config.data_dir};
+    co_return describe(domain, token.to_text(), config.data_dir);
 }
 
 io::Task<void> run(RaftNode& raft, const config::ServerConfig& config, io::Loop& loop,
@@ -116,9 +147,9 @@ Result<InitResult> init(const config::ServerConfig& config) {
     }
     Result<RestoredServer> restored = bootstrap(config.data_dir);
     if (!restored) return fail(std::move(restored.error()));
-    if (Result<void> unused = check_unused(restored->registry, config); !unused) {
-        return fail(std::move(unused.error()));
-    }
+    Result<std::optional<InitResult>> before = made_before(restored->registry, config);
+    if (!before) return fail(std::move(before.error()));
+    if (*before) return std::move(**before);
     io::Loop loop("hawser-init");
     RaftNode raft(loop.executor(), std::move(*restored));
     io::TaskGroup tasks(loop.executor());
@@ -127,6 +158,10 @@ Result<InitResult> init(const config::ServerConfig& config) {
     loop.run();
     if (!result) return fail(ErrorCode::internal, "init did not finish");
     return std::move(*result);
+}
+
+Result<void> token_shown(const std::string& data_dir) {
+    return host::remove_file(token_file(data_dir));
 }
 
 } // namespace hawser::server

@@ -11,14 +11,17 @@
 namespace hawser::server {
 
 struct InitResult {
-    std::string operator_token; // the only time it is seen
+    std::string operator_token;
     std::string trust_domain;
     std::string root_sha256; // hex: to compare with what agents pin
     std::string data_dir;
 };
 
-// Refuses a data directory that has a trust domain, or a server running on it. After a crash half
-// way it can be run again. Blocking; makes a loop of its own.
+// Refuses a data directory that has a trust domain, or a server running on it. Until token_shown()
+// the operator token also lies in a private file there, so that whatever goes wrong on its way to
+// the operator's eyes, init can be run again: it then returns what it made before. Blocking; makes
+// a loop of its own.
 [[nodiscard]] Result<InitResult> init(const config::ServerConfig& config);
+[[nodiscard]] Result<void> token_shown(const std::string& data_dir);
 
 } // namespace hawser::server

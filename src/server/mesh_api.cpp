@@ -9,8 +9,18 @@
 #include "log/log.h"
 #include "server/agent_session.h"
 #include "server/api.h"
+#include "tls/x509.h"
 
 namespace hawser::server {
+
+namespace {
+
+model::Identity node_identity(const ca::Authority& authority, const std::string& node) {
+    return {
+        .trust_domain = authority.trust_domain(), .kind = model::IdentityKind::node, .name = node};
+}
+
+} // namespace
 
 Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinRequest request) {
     const Result<Endpoint> source = Endpoint::parse(caller.remote);
@@ -18,7 +28,7 @@ Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinReque
     if (!join_limiter_.take(address, std::chrono::steady_clock::now())) {
         Error error{.code = ErrorCode::resource_exhausted,
                     .message = "too many attempts to join from this address; try again later"};
-        log_denied("/hawser.v1.Mesh/Join", caller, error);
+        parts_.refusals.record(Refused::join, "/hawser.v1.Mesh/Join", caller, error);
         co_return fail(std::move(error));
     }
     const std::string node = printable(request.node(), 64);
@@ -27,38 +37,48 @@ Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinReque
         join_limiter_.give_back(address);
         log::info("a node joined", {{"node", node}, {"peer", caller.remote}});
     } else {
-        log_denied("/hawser.v1.Mesh/Join", caller, response.error());
+        parts_.refusals.record(Refused::join, "/hawser.v1.Mesh/Join", caller, response.error());
     }
     co_return response;
 }
 
-// The certificate is made before the token is used up: a request that cannot be signed costs the
-// host nothing. It is handed out only after.
+// That the request can be signed is known before the token is used up: one that cannot be costs the
+// host nothing. Whoever gets no answer may ask again, with the same key.
 Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request) {
     if (Result<void> known = check_secret(request); !known)
         co_return fail(std::move(known.error()));
+    if (Result<void> named = model::check_name(request.node(), "node name"); !named)
+        co_return fail(std::move(named.error()));
     const WallTime now = io::wall_now();
-    const model::Identity identity{.trust_domain = parts_.authority.authority().trust_domain(),
-                                   .kind = model::IdentityKind::node,
-                                   .name = request.node()};
-    Result<std::string> chain = parts_.authority.sign(as_bytes(request.node_csr()), identity, now);
-    const Result<void> checked =
-        chain ? model::check_name(request.node(), "node name") : fail(chain.error());
-    if (!checked) co_return fail(checked.error());
+    const ca::Authority& authority = parts_.authority.authority();
+    const Result<std::string> key = authority.requested_key(
+        as_bytes(request.node_csr()), node_identity(authority, request.node()), now);
+    if (!key) co_return fail(key.error());
 
-    Result<registry::Outcome> joined = co_await propose(
-        model::JoinNode{.token_id = request.token_id(), .node = request.node(), .now = now},
-        "node:" + request.node());
+    Result<registry::Outcome> joined =
+        co_await propose(model::JoinNode{.token_id = request.token_id(),
+                                         .node = request.node(),
+                                         .now = now,
+                                         .key = tls::sha256(as_bytes(*key))},
+                         "node:" + request.node());
     if (!joined) co_return fail(std::move(joined.error()));
+    const auto* node = tables().get<model::Node>(request.node());
+    if (node == nullptr) co_return fail(ErrorCode::aborted, "the node was deleted meanwhile");
+    Result<std::string> chain =
+        sign_for(*node, as_bytes(request.node_csr()), node_identity(authority, node->name));
+    if (!chain) co_return fail(std::move(chain.error()));
 
     v1::JoinResponse response;
-    response.set_node_chain(*chain);
-    response.set_trust_domain(identity.trust_domain);
+    response.set_node_chain(*std::move(chain));
+    response.set_trust_domain(authority.trust_domain());
     for (const std::string& root : tables().trust()->roots) response.add_roots(root);
-    if (const auto* node = tables().get<model::Node>(request.node())) {
-        for (const std::string& service : node->allowed_services) response.add_services(service);
-    }
+    for (const std::string& service : node->allowed_services) response.add_services(service);
     co_return response;
+}
+
+Result<std::string> Api::sign_for(const model::Node& node, ByteView csr,
+                                  const model::Identity& identity) const {
+    return parts_.authority.sign(csr, identity, io::wall_now(), generation_of(node));
 }
 
 // One answer for an unknown id and for a wrong secret: ids are not there to be probed.
@@ -75,7 +95,7 @@ Result<void> Api::check_secret(const v1::JoinRequest& request) const {
 Api::Answer<v1::SignResponse> Api::sign(const rpc::Caller& caller, v1::SignRequest request) {
     Result<std::string> chain = sign_for_node(caller, request);
     if (!chain) {
-        log_denied("/hawser.v1.Mesh/Sign", caller, chain.error());
+        parts_.refusals.record(Refused::certificate, "/hawser.v1.Mesh/Sign", caller, chain.error());
         co_return fail(std::move(chain.error()));
     }
     v1::SignResponse response;
@@ -87,9 +107,7 @@ Result<std::string> Api::sign_for_node(const rpc::Caller& caller,
                                        const v1::SignRequest& request) const {
     Result<const model::Node*> node = identify_node(caller, tables());
     if (!node) return fail(std::move(node.error()));
-    model::Identity identity{.trust_domain = parts_.authority.authority().trust_domain(),
-                             .kind = model::IdentityKind::node,
-                             .name = (*node)->name};
+    model::Identity identity = node_identity(parts_.authority.authority(), (*node)->name);
     if (!request.service().empty()) {
         if (!std::ranges::contains((*node)->allowed_services, request.service())) {
             return fail(ErrorCode::permission_denied,
@@ -100,13 +118,13 @@ Result<std::string> Api::sign_for_node(const rpc::Caller& caller,
         identity.kind = model::IdentityKind::service;
         identity.name = request.service();
     }
-    return parts_.authority.sign(as_bytes(request.csr()), identity, io::wall_now());
+    return sign_for(**node, as_bytes(request.csr()), identity);
 }
 
 io::Task<Result<void>> Api::session(const rpc::Caller& caller, rpc::MessageStream& stream) {
     Result<const model::Node*> node = identify_node(caller, tables());
     if (!node) {
-        log_denied("/hawser.v1.Mesh/Session", caller, node.error());
+        parts_.refusals.record(Refused::session, "/hawser.v1.Mesh/Session", caller, node.error());
         co_return fail(std::move(node.error()));
     }
     std::vector<std::string> servers;
@@ -115,6 +133,7 @@ io::Task<Result<void>> Api::session(const rpc::Caller& caller, rpc::MessageStrea
                           .raft = parts_.raft,
                           .sessions = parts_.sessions,
                           .hub = parts_.hub,
+                          .refusals = parts_.refusals,
                           .servers = std::move(servers)},
                          caller, (*node)->name, stream);
     Result<void> ended = co_await session.run();

@@ -103,6 +103,7 @@ Api::Answer<v1::WaitEnforcedResponse> Api::wait_enforced(Actor, v1::WaitEnforced
     response.set_all(enforcement.behind.empty());
     response.set_agents(static_cast<std::uint32_t>(enforcement.agents));
     for (const std::string& node : enforcement.behind) response.add_behind(node);
+    for (const std::string& node : enforcement.away) response.add_away(node);
     co_return response;
 }
 

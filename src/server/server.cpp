@@ -63,18 +63,23 @@ struct Server::Parts {
           tasks(on) {
         raft.on_applied([this](std::uint64_t index, const std::vector<model::Change>& changes) {
             hub.publish(index, changes);
+            for (const model::Change& change : changes) {
+                if (change.kind == model::Kind::trust_domain) reload_authority();
+            }
         });
     }
 
     Result<void> listen();
     [[nodiscard]] std::vector<Endpoint> reachable() const;
     io::Task<void> watch_raft();
+    void reload_authority();
 
     io::Executor executor;
     config::ServerConfig config;
     RaftNode raft;
     WatchHub hub;
     Sessions sessions;
+    Refusals refusals;
     std::unique_ptr<AuthorityKeeper> authority;
     std::unique_ptr<Api> api;
     std::optional<io::Acceptor> network, admin;
@@ -118,6 +123,7 @@ io::Task<Result<std::unique_ptr<Server>>> Server::open(io::Executor executor,
                                                   .sessions = parts->sessions,
                                                   .hub = parts->hub,
                                                   .authority = *parts->authority,
+                                                  .refusals = parts->refusals,
                                                   .listen = parts->endpoint,
                                                   .reachable = parts->reachable(),
                                                   .version = std::move(version)});
@@ -148,6 +154,9 @@ io::Task<Result<void>> Server::run() {
     Parts& parts = *parts_;
     // Being cancelled is being stopped: what runs is drained all the same.
     co_await asio::this_coro::throw_if_cancelled(false);
+    const auto count_refusal = [&parts](const Error& error) {
+        parts.refusals.count(Refused::connection, error.code);
+    };
     parts.tasks.spawn(rpc::serve(
         std::move(*parts.network), parts.api->network_methods(),
         {.max_connections = limits::server_connections,
@@ -157,13 +166,13 @@ io::Task<Result<void>> Server::run() {
                  return identify_node(caller, parts.raft.registry().tables()).has_value();
              },
          .name = "server",
-         .on_refused = nullptr}));
+         .on_refused = count_refusal}));
     parts.tasks.spawn(rpc::serve(std::move(*parts.admin), parts.api->local_methods(),
                                  {.max_connections = limits::admin_connections,
                                   .credentials = nullptr,
                                   .known = nullptr,
                                   .name = "admin",
-                                  .on_refused = nullptr}));
+                                  .on_refused = count_refusal}));
     parts.tasks.spawn(parts.sessions.supervise());
     parts.tasks.spawn(parts.authority->keep_renewed());
     parts.tasks.spawn(parts.watch_raft());
@@ -177,6 +186,16 @@ io::Task<Result<void>> Server::run() {
     co_await asio::this_coro::throw_if_cancelled(true);
     if (parts.raft.failure()) co_return fail(*parts.raft.failure());
     co_return Result<void>();
+}
+
+void Server::Parts::reload_authority() {
+    if (authority == nullptr) return; // still opening
+    const Result<void> done = authority->reload(*raft.registry().tables().trust(), io::wall_now());
+    if (done) {
+        log::info("the certificate authority is new", {});
+    } else {
+        log::error("the old certificate authority is still used", {{"error", done.error()}});
+    }
 }
 
 // A server that can no longer write had better be started again.

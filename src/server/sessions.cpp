@@ -6,6 +6,7 @@
 #include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
+#include "server/access.h"
 
 namespace hawser::server {
 
@@ -49,6 +50,14 @@ void Sessions::enforced(AgentStream& stream, std::uint64_t index) {
     changed_.notify_all();
 }
 
+void Sessions::leaves(AgentStream& stream) {
+    const auto found = presences_.find(stream.node);
+    if (found == presences_.end() || found->second.stream != &stream) return;
+    found->second.left = true;
+    set_alive(stream.node, false);
+    changed_.notify_all();
+}
+
 std::vector<const AgentStream*> Sessions::connected() const {
     std::vector<const AgentStream*> streams;
     for (const auto& [node, presence] : presences_) {
@@ -65,12 +74,22 @@ const AgentStream* Sessions::stream_of(const std::string& node) const {
 Sessions::Enforcement Sessions::enforcement(std::uint64_t index) const {
     Enforcement enforcement;
     for (const auto& [name, row] : raft_.registry().tables().rows(model::Kind::node)) {
-        if (!std::get_if<model::Node>(row.value.get())->alive) continue;
+        const auto* node = std::get_if<model::Node>(row.value.get());
+        if (!present(name, *node)) {
+            // One that never registered is not missed.
+            if (node->tunnel.port != 0) enforcement.away.push_back(name);
+            continue;
+        }
         ++enforcement.agents;
         const AgentStream* stream = stream_of(name);
         if (stream == nullptr || stream->enforced_index < index) enforcement.behind.push_back(name);
     }
     return enforcement;
+}
+
+bool Sessions::present(const std::string& node, const model::Node& row) const {
+    const auto found = presences_.find(node);
+    return row.alive && (found == presences_.end() || !found->second.left);
 }
 
 io::Task<Sessions::Enforcement> Sessions::wait_enforced(std::uint64_t index,
@@ -137,7 +156,8 @@ void Sessions::review_streams(WallTime wall) {
     std::vector<std::pair<AgentStream*, std::string>> ending;
     for (const auto& [node, presence] : presences_) {
         if (presence.stream == nullptr || !presence.stream->ended_because.empty()) continue;
-        if (raft_.registry().tables().get<model::Node>(node) == nullptr) {
+        const auto* row = raft_.registry().tables().get<model::Node>(node);
+        if (row == nullptr || presence.stream->certificate_generation != generation_of(*row)) {
             ending.emplace_back(presence.stream, "its node was deleted");
         } else if (presence.stream->certificate_not_after <= wall) {
             ending.emplace_back(presence.stream, "its certificate expired");
@@ -148,6 +168,7 @@ void Sessions::review_streams(WallTime wall) {
 
 bool Sessions::silent(const std::string& node, Clock::time_point now) const {
     const auto found = presences_.find(node);
+    if (found != presences_.end() && found->second.left) return true;
     if (const AgentStream* stream = stream_of(node); stream != nullptr && stream->registering) {
         return false;
     }
@@ -170,7 +191,11 @@ io::Task<void> Sessions::propose_alive(std::string node, bool alive) {
         log::warn("could not record whether a node is alive",
                   {{"node", node}, {"alive", alive}, {"error", outcome.error()}});
     } else if (!outcome->changes.empty()) {
-        log::info(alive ? "a node is back" : "a node is silent: its instances are out",
+        const auto presence = presences_.find(node);
+        const bool left = presence != presences_.end() && presence->second.left;
+        log::info(alive  ? "a node is back"
+                  : left ? "an agent has stopped: its node's instances are out"
+                         : "a node is silent: its instances are out",
                   {{"node", node}, {"index", outcome->index}});
         changed_.notify_all();
     }

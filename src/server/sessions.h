@@ -27,6 +27,7 @@ struct AgentStream {
     std::string node;
     std::string remote;
     WallTime connected_at = 0;
+    std::uint64_t certificate_generation = 0;
     WallTime certificate_not_after = 0;
     std::uint64_t enforced_index = 0;
     bool registered = false;  // its registration of this stream is in the registry
@@ -58,12 +59,15 @@ class Sessions {
     // The agent said something: it is alive.
     void heard(const AgentStream& stream);
     void enforced(AgentStream& stream, std::uint64_t index);
+    // It said that it stops: its node is out now, nobody waits for its silence.
+    void leaves(AgentStream& stream);
 
     // Every agent that is connected, by node.
     [[nodiscard]] std::vector<const AgentStream*> connected() const;
 
     struct Enforcement {
         std::vector<std::string> behind; // live nodes that do not enforce the index
+        std::vector<std::string> away;   // nodes that were once live, and are not
         std::size_t agents = 0;          // live nodes
     };
     [[nodiscard]] Enforcement enforcement(std::uint64_t index) const;
@@ -82,11 +86,13 @@ class Sessions {
     struct Presence {
         Clock::time_point last_heard;
         AgentStream* stream = nullptr; // null: not connected
+        bool left = false;             // said that it stops
     };
 
     void review(Clock::time_point now, WallTime wall);
     void forgive(Clock::duration pause);
     void review_streams(WallTime wall);
+    [[nodiscard]] bool present(const std::string& node, const model::Node& row) const;
     [[nodiscard]] bool silent(const std::string& node, Clock::time_point now) const;
     [[nodiscard]] const AgentStream* stream_of(const std::string& node) const;
     void end(AgentStream& stream, const std::string& why);

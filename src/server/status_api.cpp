@@ -49,6 +49,12 @@ Api::Answer<v1::ServerStatusResponse> Api::status(Actor, v1::ServerStatusRequest
     response.set_policies(count(model::Kind::policy));
     response.set_started_at_ms(started_at_);
     response.set_listen(parts_.listen.to_string());
+    for (const auto& [refused, times] : parts_.refusals.counts()) {
+        v1::RefusalCount& row = *response.add_refusals();
+        row.set_what(std::string(plural(refused.first)));
+        row.set_reason(std::string(to_string(refused.second)));
+        row.set_count(times);
+    }
     add_warnings(response, io::wall_now());
     co_return response;
 }

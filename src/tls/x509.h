@@ -2,6 +2,7 @@
 // showing the library. All certificates are ECDSA P-256 with SHA-256.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,11 +39,16 @@ struct CertificateRequest {
     std::optional<std::string> issuer_der; // none: self-signed
     WallTime not_before = 0;
     WallTime not_after = 0;
+    // Goes into the serial, for who must tell this subject from an earlier one of the same name.
+    std::uint64_t generation = 0; // 0: none
     // Leaves get digitalSignature and the client and server EKUs; roots and intermediates get
     // keyCertSign | cRLSign, CA:TRUE (pathlen 0 for the intermediate). The serial is 16 random
-    // bytes.
+    // bytes, or a 1, the generation and 8 random bytes.
 };
 [[nodiscard]] Result<std::string> issue_certificate(const CertificateRequest& request); // DER
+
+// What is in a certificate's serial (hex); 0: none.
+[[nodiscard]] std::uint64_t generation_in(std::string_view serial);
 
 [[nodiscard]] Result<std::string> public_key_of(std::string_view key_pem); // DER
 // Checks the signature, and that the issuer is an authority; not the times.

@@ -34,7 +34,20 @@ Result<std::string> x509_time(WallTime time) {
     return std::format("{:%Y%m%d%H%M%S}", sys_seconds(duration_cast<seconds>(milliseconds(time))));
 }
 
-int set_serial(mbedtls_x509write_cert* writer) {
+constexpr std::size_t generation_bytes = 8;
+constexpr std::size_t long_serial_bytes = 1 + generation_bytes + 8;
+
+int set_long_serial(mbedtls_x509write_cert* writer, std::uint64_t generation) {
+    std::array<std::uint8_t, long_serial_bytes> serial;
+    fill_secure_random(serial);
+    serial[0] = 1; // positive, always 17 bytes
+    for (std::size_t at = generation_bytes; at > 0; --at, generation >>= 8)
+        serial[at] = static_cast<std::uint8_t>(generation);
+    return mbedtls_x509write_crt_set_serial_raw(writer, serial.data(), serial.size());
+}
+
+int set_serial(mbedtls_x509write_cert* writer, std::uint64_t generation) {
+    if (generation != 0) return set_long_serial(writer, generation);
     std::array<std::uint8_t, 16> serial;
     fill_secure_random(serial);
     serial[0] = static_cast<std::uint8_t>((serial[0] & 0x7f) | 0x40); // positive, always 16 bytes
@@ -169,7 +182,7 @@ Result<std::string> issue_certificate(const CertificateRequest& request) {
     mbedtls_x509write_crt_set_issuer_key(writer.get(), parties.issuer_key.get());
     int error = mbedtls_x509write_crt_set_validity(writer.get(), from->c_str(), to->c_str());
     if (error == 0) error = set_names(writer.get(), request, parties);
-    if (error == 0) error = set_serial(writer.get());
+    if (error == 0) error = set_serial(writer.get(), request.generation);
     if (error == 0) error = set_extensions(writer.get(), request, *parties.issuer.get());
     std::array<unsigned char, 4096> buffer;
     int size = error;
@@ -179,6 +192,15 @@ Result<std::string> issue_certificate(const CertificateRequest& request) {
     if (size < 0)
         return fail(Error{.code = ErrorCode::internal, .message = library_error(size)}, what);
     return std::string(as_text(ByteView(buffer).last(static_cast<std::size_t>(size))));
+}
+
+std::uint64_t generation_in(std::string_view serial) {
+    const Result<std::string> bytes = from_hex(serial);
+    if (!bytes || bytes->size() != long_serial_bytes || bytes->front() != 1) return 0;
+    std::uint64_t generation = 0;
+    for (const char byte : bytes->substr(1, generation_bytes))
+        generation = generation << 8 | static_cast<std::uint8_t>(byte);
+    return generation;
 }
 
 Result<void> check_issued_by(ByteView certificate_der, ByteView issuer_der) {

@@ -315,6 +315,30 @@ TEST_CASE("new credentials: it comes back with them at once, to the same server"
     CHECK(server.messages.back().message_case() != v1::AgentMessage::kHello);
 }
 
+TEST_CASE("an agent that stops says so, and does not come back") {
+    SessionCase test;
+    FakeServer server(test.loop, server_credentials());
+    server.say(snapshot(5));
+    test.start({server.endpoint});
+    REQUIRE(test.loop.until([&] { return test.session->state().server.has_value(); }));
+    CHECK(test.loop.run(test.stop()));
+    CHECK(server.messages.back().message_case() == v1::AgentMessage::kLeaving);
+    CHECK(server.connections == 1);
+    CHECK_FALSE(test.session->state().server);
+    test.session.reset();
+}
+
+TEST_CASE("new credentials are no farewell") {
+    SessionCase test;
+    FakeServer server(test.loop, server_credentials());
+    server.say(snapshot(5));
+    test.start({server.endpoint});
+    REQUIRE(test.loop.until([&] { return test.session->state().server.has_value(); }));
+    test.session->credentials_changed();
+    REQUIRE(test.loop.until([&] { return server.connections == 2; }));
+    CHECK(server.heard(v1::AgentMessage::kLeaving) == 0);
+}
+
 TEST_CASE("without a valid certificate it says so, and goes on when there is one") {
     SessionCase test;
     FakeServer server(test.loop, server_credentials());

@@ -76,7 +76,9 @@ TEST_CASE("a host that becomes somebody else forgets its services and its mesh")
     succeed(state.write_service("api",
                                 authority.pair(authority.id(model::IdentityKind::service, "api"))));
     succeed(host::write_file(state.cache_file(), "cache"));
+    succeed(state.write_node(authority.pair(authority.id(model::IdentityKind::node, "web-1"))));
     succeed(state.forget_mesh());
+    CHECK_FALSE(value_of(state.read_node()));
     CHECK_FALSE(value_of(state.read_service("api")));
     CHECK_FALSE(std::filesystem::exists(state.cache_file()));
     succeed(state.forget_mesh());

@@ -96,6 +96,8 @@ def test_a_used_token_is_refused(mesh):
     check_equal(join(mesh, first, token).returncode, 0, "the first use")
     check_contains(refused_join(mesh, second, token), "used", "the reason")
     check_contains(mesh.server.logs(), second.host.ip4, "the server's log names the peer")
+    check_contains(str(mesh.server.status()["refusals"]), "'what': 'joins'", "it is counted")
+    check_contains(mesh.server.output("status"), "1 joins (", "status shows it")
 
 
 def test_an_expired_token_is_refused(mesh):

@@ -91,6 +91,32 @@ def test_an_agent_with_an_open_connection_lets_it_go_on_for_a_while_and_stops(me
     check(time.monotonic() - began < 12 * PATIENCE, "it stops when the last connection is done")
 
 
+def test_init_leaves_no_file_that_the_server_may_not_read(mesh):
+    host, uid = mesh.add_host("s1"), 61007
+    folder = os.path.join(host.directory, "state")
+    os.mkdir(folder, 0o700)
+    os.chown(folder, uid, uid)
+    config = host.file("server.toml", f'node = "s1"\ndata_dir = "{folder}"\n')
+    host.output(mesh.binary, "init", "-c", config)  # as root
+    found = [os.path.join(at, name) for at, folders, files in os.walk(folder)
+             for name in folders + files]
+    check(len(found) > 5, f"init left {found}")
+    for path in found:
+        check_equal(os.stat(path).st_uid, uid, f"the owner of {path}")
+
+
+def test_an_operator_token_that_was_not_shown_is_not_lost(mesh):
+    host = mesh.add_host("s1")
+    folder = os.path.join(host.directory, "state")
+    config = host.file("server.toml", f'node = "s1"\ndata_dir = "{folder}"\n')
+    failed = host.run("sh", "-c", f"{mesh.binary} init -c {config} >/dev/full")
+    check_equal(failed.returncode, 1, "exit code of init whose output is lost")
+    check_contains(failed.stderr, "run init again", "what to do")
+    check_contains(host.output(mesh.binary, "init", "-c", config), "hwo1.", "the second init")
+    check_equal(host.run(mesh.binary, "init", "-c", config).returncode, 1, "the third init")
+    check(not os.path.exists(os.path.join(folder, "operator-token")), "the token's file is gone")
+
+
 def test_dev_is_a_mesh_in_one_process(mesh):
     host = mesh.add_host("a")
     uid = 61006

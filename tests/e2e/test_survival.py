@@ -130,3 +130,21 @@ def test_an_open_connection_survives_the_servers_absence_and_return(mesh):
         os.write(go_on[1], b"!")
     talking.result()
     check_equal(web.host.call(lambda: echoed(b"new"), uid=WEB_UID), b"new", "a new connection")
+
+
+def test_a_stopped_agent_is_away_at_once_and_apply_names_it(mesh):
+    mesh.start_server(session_timeout="60s")  # nobody is taken for silent here
+    web = mesh.start_agent("web", [service("web", user=WEB_UID)])
+    api = mesh.start_agent("api", [service("api", port=8080)])
+    api.stop()
+    wait_until(lambda: not is_alive(mesh, "api"), 5, "the server knows that api's agent stopped")
+    applied = mesh.server.apply('[[policy]]\nname = "p"\nservice = "api"\naction = "allow"\n'
+                                'from = ["web"]\n', "--timeout", "20s")
+    check_contains(applied.stdout, "enforced by all 1", "apply --wait")
+    check_contains(applied.stdout, "away: api", "apply --wait names who is away")
+    check(web.process.running(), "web's agent runs on")
+
+
+def is_alive(mesh, node):
+    nodes = json.loads(mesh.server.output("nodes", "--json"))
+    return next(each["alive"] for each in nodes if each["name"] == node)

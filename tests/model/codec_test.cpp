@@ -107,7 +107,7 @@ std::vector<Command> commands() {
         DeleteResource{Kind::policy, "web-reads-api", 7},
         CreateJoinToken{samples::join_token()},
         RevokeJoinToken{"00ff"},
-        JoinNode{"00ff", "web-1", 5},
+        JoinNode{"00ff", "web-1", 5, std::string(32, 'k')},
         SyncNode{"web-1", "eu/a", samples::node().tunnel, "0.1.0", {samples::instance()}},
         SetNodeAlive{"web-1", true},
         SetTrustDomain{samples::trust_domain()},

@@ -53,7 +53,8 @@ inline JoinToken join_token() {
             .node = "web-1",
             .services = {"api"},
             .expires_at = 1'767'323'045'000,
-            .used_at = 0};
+            .used_at = 1'767'323'044'000,
+            .used_key = std::string(32, '\x02')};
 }
 
 inline OperatorToken operator_token() {

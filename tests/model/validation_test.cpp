@@ -133,7 +133,9 @@ TEST_CASE("tokens") {
           "join token '00ff00ff00ff00ff': service 'a' is listed twice"},
          {[](auto& t) { t.expires_at = 0; }, "join token '00ff00ff00ff00ff': it has no expiry"},
          {[](auto& t) { t.used_at = -1; },
-          "join token '00ff00ff00ff00ff': the time of use is negative"}});
+          "join token '00ff00ff00ff00ff': the time of use is negative"},
+         {[](auto& t) { t.used_key = "short"; },
+          "join token '00ff00ff00ff00ff': the hash of the key is not 32 bytes"}});
     check_cases<OperatorToken>(
         samples::operator_token(),
         {{[](auto& t) { t.id = "-"; }, "operator token '-': the id is not lower-case hex"},

@@ -177,9 +177,58 @@ TEST_CASE("joining again keeps the registration and takes the new token's servic
     const auto& node = mesh.get<model::Node>("web-1");
     CHECK(node.alive);
     CHECK(node.tunnel.port == 15008);
-    CHECK(node.joined_at == now + 9);
+    CHECK(node.joined_at == now); // it is the same node: its certificates stay good
     CHECK(node.allowed_services == std::vector<std::string>{"web", "db"});
     CHECK(mesh.has<model::Instance>("web-1/web/8080"));
+}
+
+TEST_CASE("a join is repeated for the key that did it, as long as the token lives") {
+    Mesh mesh;
+    const std::string key(32, 'k');
+    mesh.done(model::CreateJoinToken{.token = make_token("aa", "web-1", {"web"})});
+    const model::JoinNode join{.token_id = "aa", .node = "web-1", .now = now, .key = key};
+    mesh.done(join);
+    CHECK(mesh.get<model::JoinToken>("aa").used_key == key);
+    model::JoinNode again = join;
+    again.now = now + 5000;
+    CHECK(mesh.done(again).empty());
+
+    // A later token's services are not taken back.
+    mesh.done(model::CreateJoinToken{.token = make_token("bb", "web-1", {"web", "api"})});
+    mesh.done(model::JoinNode{.token_id = "bb", .node = "web-1", .now = now + 6000, .key = key});
+    CHECK(mesh.done(again).empty());
+    CHECK(mesh.get<model::Node>("web-1").allowed_services.size() == 2);
+
+    again.key = std::string(32, 'x');
+    CHECK(mesh.refused(again).message.find("was used already") != std::string::npos);
+    again.key = "";
+    CHECK(mesh.refused(again).code == ErrorCode::failed_precondition);
+    again.key = key;
+    again.now = now + 600'000;
+    CHECK(mesh.refused(again).code == ErrorCode::failed_precondition);
+}
+
+TEST_CASE("a key of a length that is none is refused") {
+    Mesh mesh;
+    mesh.done(model::CreateJoinToken{.token = make_token("aa", "web-1")});
+    CHECK(
+        mesh.refused(model::JoinNode{.token_id = "aa", .node = "web-1", .now = now, .key = "short"})
+            .code == ErrorCode::invalid);
+}
+
+TEST_CASE("a deleted node cannot come back with the token it used, and is another when it joins") {
+    Mesh mesh;
+    mesh.done(model::CreateJoinToken{.token = make_token("aa", "web-1")});
+    const model::JoinNode join{
+        .token_id = "aa", .node = "web-1", .now = now, .key = std::string(32, 'k')};
+    mesh.done(join);
+    mesh.done(model::DeleteResource{.kind = model::Kind::node, .name = "web-1"});
+    CHECK(mesh.refused(join).code == ErrorCode::failed_precondition);
+    mesh.done(model::CreateJoinToken{.token = make_token("bb", "web-1")});
+    mesh.done(model::JoinNode{
+        .token_id = "bb", .node = "web-1", .now = now + 7001, .key = std::string(32, 'n')});
+    CHECK(mesh.get<model::Node>("web-1").joined_at == now + 7001);
+    CHECK(mesh.refused(join).code == ErrorCode::failed_precondition);
 }
 
 TEST_CASE("a deleted node takes its instances with it, and no other's") {

@@ -149,4 +149,20 @@ TEST_CASE("a node is known by its certificate, and only while it exists") {
     }
 }
 
+TEST_CASE("a certificate of an earlier node of the same name is not this node's") {
+    registry::Tables tables;
+    put(tables, model::TrustDomain{});
+    model::Node node;
+    node.name = "web-1";
+    node.joined_at = 1'800'000'000'001;
+    put(tables, node);
+    rpc::Caller caller = with_certificate("spiffe://hawser.local/node/web-1");
+    for (const std::uint64_t generation : {0ULL, 1'800'000'000'000ULL, 1'800'000'000'002ULL}) {
+        caller.certificate_generation = generation;
+        CHECK(identify_node(caller, tables).error().code == ErrorCode::permission_denied);
+    }
+    caller.certificate_generation = 1'800'000'000'001;
+    CHECK(identify_node(caller, tables).has_value());
+}
+
 } // namespace hawser::server::test

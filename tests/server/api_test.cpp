@@ -1,5 +1,10 @@
 // What operators do, and what they may not.
 #include <google/protobuf/message_lite.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <map>
 
 #include "server/mesh_fixture.h"
 
@@ -12,6 +17,18 @@ v1::GetRequest get(const std::string& kind, const std::string& name = "") {
     request.set_kind(kind);
     request.set_name(name);
     return request;
+}
+
+// To 127.0.0.1, and hangs up.
+void say_in_plaintext(std::uint16_t port, std::string_view text) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(socket, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+    REQUIRE(::send(socket, text.data(), text.size(), MSG_NOSIGNAL) > 0);
+    ::close(socket);
 }
 
 } // namespace
@@ -154,6 +171,55 @@ TEST_CASE("status tells the server at a glance") {
     CHECK(status->warnings().empty());
     CHECK(status->certificate_expires_at_ms() < status->intermediate_expires_at_ms());
     CHECK(status->intermediate_expires_at_ms() < status->root_expires_at_ms());
+}
+
+TEST_CASE("a caller without a token is refused before its request is read") {
+    MeshFixture mesh;
+    rpc::Client& client = mesh.operator_client();
+    client.set_bearer("");
+    for (const std::string path : {"Api/Apply", "Mesh/Sign", "Mesh/Session"}) {
+        auto stream = mesh.runner.run(client.open_stream("/hawser.v1." + path));
+        REQUIRE(stream.has_value());
+        const auto answer = mesh.runner.run((*stream)->read(std::chrono::seconds(4)));
+        REQUIRE_FALSE(answer.has_value());
+        CHECK(answer.error().code == ErrorCode::unauthenticated);
+    }
+}
+
+TEST_CASE("refusals are counted, by what was asked and why") {
+    MeshFixture mesh;
+    const auto counts = [&] {
+        std::map<std::string, std::uint64_t> found;
+        const auto status =
+            mesh.call<v1::ServerStatusResponse>("ServerStatus", v1::ServerStatusRequest());
+        for (const v1::RefusalCount& each : status.value().refusals())
+            found[each.what() + ": " + each.reason()] = each.count();
+        return found;
+    };
+    CHECK(counts().empty());
+    ca::JoinTokenText forged = mesh.create_token("web-1", {"web"});
+    forged.secret = ca::new_token_secret();
+    for (int i = 0; i < 3; ++i) CHECK_FALSE(mesh.join(forged).has_value());
+    const Host host = mesh.must_join("web-2", {"web"});
+    CHECK_FALSE(mesh.sign(host, "db",
+                          {.trust_domain = "hawser.local",
+                           .kind = model::IdentityKind::service,
+                           .name = "db"})
+                    .has_value());
+    CHECK_FALSE(mesh.runner.run(mesh.connect(host)->call("/hawser.v1.Api/Get", "")).has_value());
+    {
+        TestAgent agent(mesh, host);
+        agent.register_instances({make_instance("web-2", "db")});
+        REQUIRE(agent.read_until([&] { return agent.refused.has_value(); }));
+    }
+    say_in_plaintext(mesh.server->endpoint().port, "GET / HTTP/1.1\r\n\r\n");
+    const std::map<std::string, std::uint64_t> expected{{"connections: not authenticated", 1},
+                                                        {"joins: not authenticated", 3},
+                                                        {"certificates: permission denied", 1},
+                                                        {"registrations: permission denied", 1},
+                                                        {"calls: not authenticated", 1}};
+    mesh.runner.until([&] { return counts().size() == expected.size(); });
+    CHECK(counts() == expected);
 }
 
 TEST_CASE("a restart keeps everything") {

@@ -67,6 +67,7 @@ TEST_CASE("a second init is refused and changes nothing") {
     const TemporaryDirectory directory;
     const config::ServerConfig config = make_config(directory);
     REQUIRE(init(config).has_value());
+    REQUIRE(token_shown(config.data_dir).has_value());
     std::ifstream before(config.data_dir + "/ca/root.key");
     const std::string key((std::istreambuf_iterator<char>(before)), {});
     const Result<InitResult> again = init(config);
@@ -78,6 +79,31 @@ TEST_CASE("a second init is refused and changes nothing") {
     CHECK(std::string((std::istreambuf_iterator<char>(after)), {}) == key);
 }
 
+TEST_CASE("a token that was not shown is shown by the next init") {
+    const TemporaryDirectory directory;
+    const config::ServerConfig config = make_config(directory);
+    const Result<InitResult> made = init(config);
+    REQUIRE(made.has_value());
+    CHECK(mode_of(config.data_dir + "/operator-token") == 0600);
+    const Result<InitResult> again = init(config);
+    REQUIRE(again.has_value());
+    CHECK(again->operator_token == made->operator_token);
+    CHECK(again->root_sha256 == made->root_sha256);
+    CHECK(again->trust_domain == made->trust_domain);
+    SUBCASE("until it was shown") {
+        REQUIRE(token_shown(config.data_dir).has_value());
+        CHECK_FALSE(std::filesystem::exists(config.data_dir + "/operator-token"));
+        CHECK(init(config).error().code == ErrorCode::already_exists);
+        CHECK(token_shown(config.data_dir).has_value());
+    }
+    SUBCASE("but no other than the mesh's own") {
+        ca::OperatorTokenText other = *ca::OperatorTokenText::parse(made->operator_token);
+        other.secret = ca::new_token_secret();
+        std::ofstream(config.data_dir + "/operator-token") << other.to_text();
+        CHECK(init(config).error().code == ErrorCode::already_exists);
+    }
+}
+
 TEST_CASE("an init that stopped half way is simply run again") {
     const TemporaryDirectory directory;
     const config::ServerConfig config = make_config(directory);
@@ -87,6 +113,7 @@ TEST_CASE("an init that stopped half way is simply run again") {
     }
     std::filesystem::create_directory(config.data_dir + "/ca");
     std::ofstream(config.data_dir + "/ca/root.key") << "left behind";
+    std::ofstream(config.data_dir + "/operator-token") << "left behind";
     CHECK(init(config).has_value());
 }
 

@@ -16,6 +16,13 @@ std::optional<model::Identity> leaf_of(const std::string& chain) {
     return tls::describe_certificate(as_bytes(ders->front()))->identity;
 }
 
+void delete_node(MeshFixture& mesh, const std::string& name) {
+    v1::DeleteRequest request;
+    request.set_kind("node");
+    request.set_name(name);
+    REQUIRE(mesh.call<v1::DeleteResponse>("Delete", request).has_value());
+}
+
 } // namespace
 
 TEST_CASE("a host joins with its token and the pin in it") {
@@ -150,14 +157,77 @@ TEST_CASE("without a node's certificate there is nothing to sign and no session"
 TEST_CASE("a deleted node is out, until it joins again") {
     MeshFixture mesh;
     const Host host = mesh.must_join("web-1", {"web"});
-    v1::DeleteRequest request;
-    request.set_kind("node");
-    request.set_name("web-1");
-    REQUIRE(mesh.call<v1::DeleteResponse>("Delete", request).has_value());
+    delete_node(mesh, "web-1");
     const auto node_identity = identity(model::IdentityKind::node, "web-1");
     CHECK(mesh.sign(host, "", node_identity).error().code == ErrorCode::permission_denied);
     const Host again = mesh.must_join("web-1", {"web"});
     CHECK(mesh.sign(again, "", node_identity).has_value());
+}
+
+TEST_CASE("a deleted node's certificates are out for good, also when a node of that name is back") {
+    MeshFixture mesh;
+    const Host old = mesh.must_join("web-1", {"web"});
+    const Host renewed = *mesh.renew(old);
+    delete_node(mesh, "web-1");
+    const Host fresh = mesh.must_join("web-1", {"web"});
+    for (const Host* earlier : {&old, &renewed}) {
+        CHECK(mesh.renew(*earlier).error().code == ErrorCode::permission_denied);
+        TestAgent agent(mesh, *earlier);
+        CHECK_FALSE(agent.read_until([] { return false; }));
+        CHECK(agent.broken->code == ErrorCode::permission_denied);
+    }
+    // What the new node has is good at once, renewed or not.
+    const Result<Host> fresh_renewed = mesh.renew(fresh);
+    REQUIRE(fresh_renewed.has_value());
+    for (const Host* now : {&fresh, &*fresh_renewed}) {
+        REQUIRE(mesh.renew(*now).has_value());
+        TestAgent agent(mesh, *now);
+        agent.register_instances({make_instance("web-1", "web")});
+        CHECK(agent.read_until([&] { return agent.registered.has_value(); }));
+    }
+}
+
+TEST_CASE("a deleted node's session ends, however soon a node of that name is back") {
+    MeshFixture mesh;
+    const Host old = mesh.must_join("web-1", {"web"});
+    TestAgent agent(mesh, old);
+    REQUIRE(agent.follow_to(mesh.server->registry().index()));
+    const ca::JoinTokenText token = mesh.create_token("web-1", {"web"});
+    delete_node(mesh, "web-1");
+    REQUIRE(mesh.join(token).has_value());
+    CHECK_FALSE(agent.read_until([] { return false; }));
+}
+
+TEST_CASE("a node that joins again with a new token gets its services, and keeps its place") {
+    MeshFixture mesh;
+    const Host first = mesh.must_join("web-1", {"web"});
+    {
+        TestAgent agent(mesh, first);
+        agent.register_instances({make_instance("web-1", "web")});
+        REQUIRE(agent.read_until([&] { return agent.registered.has_value(); }));
+    }
+    const Host again = mesh.must_join("web-1", {"web", "api"});
+    CHECK(again.joined.services().size() == 2);
+    CHECK(mesh.server->registry().tables().get<model::Instance>("web-1/web/8080") != nullptr);
+    CHECK(mesh.sign(again, "api", identity(model::IdentityKind::service, "api")).has_value());
+    // Its agent may still run with the certificate it had.
+    CHECK(mesh.sign(first, "api", identity(model::IdentityKind::service, "api")).has_value());
+}
+
+TEST_CASE("a host whose answer was lost asks again with its key and gets in; another does not") {
+    MeshFixture mesh;
+    const ca::JoinTokenText token = mesh.create_token("web-1", {"web"});
+    const std::string key = *tls::generate_key_pem();
+    REQUIRE(mesh.join(token, {}, key).has_value()); // and imagine it never heard
+    const Result<Host> again = mesh.join(token, {}, key);
+    if (!again) FAIL(again.error().message);
+    CHECK(again->joined.services().size() == 1);
+    CHECK(mesh.sign(*again, "", identity(model::IdentityKind::node, "web-1")).has_value());
+    CHECK(mesh.join(token).error().code == ErrorCode::failed_precondition);
+    mesh.restart_server();
+    CHECK(mesh.join(token, {}, key).has_value());
+    delete_node(mesh, "web-1");
+    CHECK(mesh.join(token, {}, key).error().code == ErrorCode::failed_precondition);
 }
 
 } // namespace hawser::server::test

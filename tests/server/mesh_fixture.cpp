@@ -106,11 +106,11 @@ tls::CredentialsPtr MeshFixture::pinned(const std::string& pin) {
     return *credentials;
 }
 
-Result<Host> MeshFixture::join(const ca::JoinTokenText& token, std::optional<std::string> as) {
+Result<Host> MeshFixture::join(const ca::JoinTokenText& token, std::optional<std::string> as,
+                               std::string key) {
     const std::string node = as.value_or(token.node);
     const model::Identity identity{
         .trust_domain = config.trust_domain, .kind = model::IdentityKind::node, .name = node};
-    const std::string key = *tls::generate_key_pem();
     auto client = runner.run(rpc::Client::connect_tls(server->endpoint(), pinned(token.root_pin)));
     if (!client) return fail(std::move(client.error()));
     v1::JoinRequest request;
@@ -121,15 +121,34 @@ Result<Host> MeshFixture::join(const ca::JoinTokenText& token, std::optional<std
     auto response =
         runner.run((*client)->call<v1::JoinResponse>("/hawser.v1.Mesh/Join", std::move(request)));
     if (!response) return fail(std::move(response.error()));
+    return make_host(node, std::move(key), std::move(*response));
+}
+
+Result<Host> MeshFixture::make_host(const std::string& node, std::string key,
+                                    v1::JoinResponse joined) {
     Result<tls::CredentialsPtr> credentials = tls::make_credentials(
         {.trust_domain = config.trust_domain,
-         .own = tls::KeyPair{.chain_pem = response->node_chain(), .key_pem = key},
-         .trust = {.roots = {response->roots().begin(), response->roots().end()},
-                   .intermediates = {}},
+         .own = tls::KeyPair{.chain_pem = joined.node_chain(), .key_pem = std::move(key)},
+         .trust = {.roots = {joined.roots().begin(), joined.roots().end()}, .intermediates = {}},
          .alpn = {"h2"},
          .root_pin = std::nullopt});
     if (!credentials) return fail(std::move(credentials.error()));
-    return Host{.node = node, .credentials = *credentials, .joined = std::move(*response)};
+    return Host{.node = node, .credentials = *credentials, .joined = std::move(joined)};
+}
+
+Result<Host> MeshFixture::renew(const Host& host) {
+    const std::string key = *tls::generate_key_pem();
+    const std::unique_ptr<rpc::Client> client = connect(host);
+    v1::SignRequest request;
+    request.set_csr(*tls::make_csr(key, {.trust_domain = config.trust_domain,
+                                         .kind = model::IdentityKind::node,
+                                         .name = host.node}));
+    auto response =
+        runner.run(client->call<v1::SignResponse>("/hawser.v1.Mesh/Sign", std::move(request)));
+    if (!response) return fail(std::move(response.error()));
+    v1::JoinResponse renewed = host.joined;
+    renewed.set_node_chain(response->chain());
+    return make_host(host.node, key, std::move(renewed));
 }
 
 Host MeshFixture::must_join(const std::string& node, std::vector<std::string> services) {
@@ -171,6 +190,13 @@ TestAgent::TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_ind
 
 TestAgent::~TestAgent() {
     vanish();
+}
+
+void TestAgent::leave() {
+    v1::AgentMessage message;
+    message.mutable_leaving();
+    say(std::move(message));
+    stream_->finish();
 }
 
 void TestAgent::vanish() {

@@ -61,9 +61,13 @@ class MeshFixture {
 
     // --- as a host ---
     tls::CredentialsPtr pinned(const std::string& pin);
-    Result<Host> join(const ca::JoinTokenText& token, std::optional<std::string> as = {});
+    // With a new key, unless one is given.
+    Result<Host> join(const ca::JoinTokenText& token, std::optional<std::string> as = {},
+                      std::string key = *tls::generate_key_pem());
     Host must_join(const std::string& node, std::vector<std::string> services);
     std::unique_ptr<rpc::Client> connect(const Host& host);
+    // The same host with the certificate that it gets now.
+    Result<Host> renew(const Host& host);
     Result<std::string> sign(const Host& host, const std::string& service,
                              model::Identity in_request);
 
@@ -76,6 +80,7 @@ class MeshFixture {
 
   private:
     io::Task<void> run_server();
+    Result<Host> make_host(const std::string& node, std::string key, v1::JoinResponse joined);
     std::unique_ptr<rpc::Client> operator_client_;
     std::unique_ptr<io::TaskGroup> tasks_;
 };
@@ -93,6 +98,8 @@ class TestAgent {
     bool read_until(const std::function<bool()>& done);
     // Follows the mesh until it has this index.
     bool follow_to(std::uint64_t index);
+    // The agent stops, and says so.
+    void leave();
     // The agent vanishes: nothing more is sent, the connection is gone.
     void vanish();
 

@@ -186,6 +186,38 @@ TEST_CASE("waiting until every live agent enforces an index") {
     CHECK(status->agents(1).enforced_index() == mesh.server->registry().index());
 }
 
+TEST_CASE("an agent that stops is away at once; nobody waits for it, and it is named") {
+    MeshFixture mesh; // whose sessions time out after a minute
+    const Host one = mesh.must_join("n1", {});
+    const Host two = mesh.must_join("n2", {});
+    (void)mesh.must_join("n3", {}); // never came
+    TestAgent first(mesh, one);
+    auto second = std::make_unique<TestAgent>(mesh, two);
+    for (TestAgent* agent : {&first, second.get()}) {
+        agent->register_instances({});
+        REQUIRE(agent->read_until([&] { return agent->registered.has_value(); }));
+    }
+    const std::uint64_t index = mesh.apply({make_service("api")})->index();
+    first.enforce(index);
+    second->leave();
+    const auto waited =
+        mesh.call<v1::WaitEnforcedResponse>("WaitEnforced", wait_for(index, 10'000));
+    REQUIRE(waited.has_value());
+    CHECK(waited->all());
+    CHECK(waited->agents() == 1);
+    REQUIRE(waited->away().size() == 1);
+    CHECK(waited->away(0) == "n2");
+    mesh.runner.until([&] { return !node_row(mesh, "n2")->alive; });
+    CHECK(node_row(mesh, "n1")->alive);
+
+    second = std::make_unique<TestAgent>(mesh, two);
+    second->register_instances({});
+    REQUIRE(second->read_until([&] { return second->registered.has_value(); }));
+    CHECK(node_row(mesh, "n2")->alive);
+    mesh.runner.run(io::sleep(std::chrono::milliseconds(1200))); // two reviews
+    CHECK(node_row(mesh, "n2")->alive);
+}
+
 TEST_CASE("with no agents there is nobody to wait for") {
     MeshFixture mesh;
     const auto waited = mesh.call<v1::WaitEnforcedResponse>(

@@ -25,6 +25,7 @@ TEST_CASE("a certificate says what was asked for") {
     CHECK(info.identity == pki.service("api"));
     CHECK(info.subject == "CN=api");
     CHECK(info.serial.size() == 32);
+    CHECK(generation_in(info.serial) == 0);
     CHECK(info.not_before == from);
     CHECK(info.not_after == to);
     CHECK_FALSE(info.is_ca);
@@ -38,6 +39,29 @@ TEST_CASE("a certificate says what was asked for") {
     const CertificateInfo root = value_of(describe_certificate(as_bytes(pki.root)));
     CHECK(root.is_ca);
     CHECK_FALSE(root.identity);
+}
+
+TEST_CASE("a generation travels in the serial") {
+    const TestPki pki;
+    const std::string key = value_of(generate_key_pem());
+    std::string before;
+    for (const std::uint64_t generation : {1ULL, 1'800'000'000'000ULL, ~0ULL}) {
+        const std::string der =
+            value_of(issue_certificate({.common_name = "api",
+                                        .identity = pki.service("api"),
+                                        .public_key_der = value_of(public_key_of(key)),
+                                        .issuer_key_pem = pki.intermediate_key,
+                                        .issuer_der = pki.intermediate,
+                                        .not_before = 0,
+                                        .not_after = 1'800'000'000'000,
+                                        .generation = generation}));
+        const std::string serial = value_of(describe_certificate(as_bytes(der))).serial;
+        CHECK(generation_in(serial) == generation);
+        CHECK(serial.substr(18) != before); // and is as random as any
+        before = serial.substr(18);
+    }
+    for (const std::string_view none : {"", "01", "xyz", "0200000000000000010000000000000000"})
+        CHECK(generation_in(none) == 0);
 }
 
 TEST_CASE("times after 2050 and odd common names are written right") {
