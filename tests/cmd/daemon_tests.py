@@ -134,7 +134,7 @@ def test_apply_get_delete(host):
     equal(dry["dry_run"], True, "dry run")
     equal(mesh.json("get", "service"), [], "after the dry run")
     applied = mesh.json("apply", "-f", file, "--wait")
-    equal(applied["enforced"], {"all": True, "agents": 0, "behind": []}, "nobody to wait for")
+    equal(applied["enforced"], {"all": True, "agents": 0, "behind": [], "away": []}, "nobody to wait for")
     equal(len(applied["changed"]), 2, "changes")
     contains(mesh.expect(0, "apply", "-f", file).stdout, "nothing changes", "again")
 
