@@ -182,6 +182,7 @@ io::Task<void> Agent::cache_changes() {
 std::string Agent::missing_for_ready() const {
     if (ready_) return "";
     if (!mesh_) return "this host has not joined yet";
+    if (!session_) return "starting"; // it knows the mesh, and is clearing up after an earlier run
     if (!mesh_->known()) return "no server has told what the mesh is";
     if (views_->enforced() == 0) return "the workers have not started";
     if (interception_ && !interception_->installed()) return "the kernel rules are not in place";

@@ -159,8 +159,8 @@ class Agent {
     std::unique_ptr<MetricsEndpoint> metrics_;
     std::unique_ptr<AdminSocket> admin_;
 
+    std::unique_ptr<MeshState> mesh_; // from joining on, or as soon as a cache tells of it
     // From joining on; all of them or none.
-    std::unique_ptr<MeshState> mesh_;
     std::unique_ptr<Certificates> certificates_;
     std::unique_ptr<ControlSession> session_;
     std::unique_ptr<ViewPublisher> views_;
