@@ -6,6 +6,20 @@
 
 namespace hawser::rpc {
 
+namespace {
+
+const char* too_many(Standing standing) {
+    switch (standing) {
+        case Standing::greeting: return "too many handshakes at a time";
+        case Standing::newcomer: return "too many connections that ask nothing";
+        case Standing::stranger: return "too many connections of unknown callers";
+        case Standing::member: break;
+    }
+    return "too many connections";
+}
+
+} // namespace
+
 ConnectionTable::ConnectionTable(const Limits& limits) : limits_(limits) {
     HAWSER_CHECK(std::ranges::min(limits) > 0);
 }
@@ -34,20 +48,17 @@ void ConnectionTable::Place::leave() {
 
 void ConnectionTable::Place::turn_out() {
     leave();
-    turned_out_ =
-        Error{ErrorCode::resource_exhausted, standing_ == Standing::greeting
-                                                 ? "too many handshakes at a time"
-                                                 : "too many connections of unknown callers"};
+    turned_out_ = Error{ErrorCode::resource_exhausted, too_many(standing_)};
     connection_.abort();
 }
 
 Result<void> ConnectionTable::check_room_for_members() const {
     if (!full(Standing::member)) return {};
-    return fail(ErrorCode::resource_exhausted, "too many connections");
+    return fail(ErrorCode::resource_exhausted, too_many(Standing::member));
 }
 
 void ConnectionTable::goaway() {
-    for (const Standing standing : {Standing::stranger, Standing::member})
+    for (const Standing standing : {Standing::newcomer, Standing::stranger, Standing::member})
         for (Place* place : of(standing)) place->connection_.goaway();
 }
 

@@ -1,9 +1,13 @@
 // Who is connected to a listener, by how far each has come in proving who it is. Each standing has
 // a bound of its own, so that those who prove nothing cannot keep out those who can:
 //
-//   greeting   in its handshake        when there are too many, the oldest has to go:
-//   stranger   not known               an honest one needs milliseconds, and may come again
-//   member     known                   when there are too many, a new one is refused
+//   greeting   in its handshake         when there are too many, the oldest has to go:
+//   newcomer   has asked nothing yet    an honest one needs milliseconds, and may come again
+//   stranger   asked, and is not known
+//   member     known                    when there are too many, a new one is refused
+//
+// Newcomers cost little and are many when all come back at once, after a restart say; strangers may
+// have messages here, and are few.
 //
 // One loop.
 #pragma once
@@ -19,11 +23,11 @@
 
 namespace hawser::rpc {
 
-enum class Standing : std::uint8_t { greeting, stranger, member };
+enum class Standing : std::uint8_t { greeting, newcomer, stranger, member };
 
 class ConnectionTable {
   public:
-    using Limits = std::array<std::size_t, 3>; // by standing; none is 0
+    using Limits = std::array<std::size_t, 4>; // by standing; none is 0
     explicit ConnectionTable(const Limits& limits);
 
     // A connection's place, from its acceptance (greeting) to its end. One that has to go is
@@ -63,7 +67,7 @@ class ConnectionTable {
     }
 
     Limits limits_;
-    std::array<std::list<Place*>, 3> places_; // oldest first
+    std::array<std::list<Place*>, 4> places_; // oldest first
 };
 
 } // namespace hawser::rpc

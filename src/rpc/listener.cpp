@@ -86,7 +86,7 @@ io::Task<void> Guest::serve(http::H2Connection& connection) {
 Result<void> Guest::identify() {
     const auto& known = listener_.options.known;
     if (known ? known(caller_) : caller_.identity || caller_.local) return become_member();
-    return place_->become(Standing::stranger);
+    return place_->become(Standing::newcomer);
 }
 
 Result<void> Guest::become_member() {
@@ -107,6 +107,8 @@ http::StreamHandler* Guest::on_request(http::StreamId stream, http::Headers head
             return nullptr;
         }
     }
+    if (place_->standing() == Standing::newcomer && !place_->become(Standing::stranger))
+        return nullptr; // it was turned out meanwhile
     auto call = std::make_shared<ServerCall>(connection_->executor(), allowance(admitted), memory_);
     if (!call->attach(*connection_, stream)) return nullptr;
     http::StreamHandler* handler = call.get();
@@ -135,7 +137,8 @@ Listener::Listener(io::Executor executor, Methods the_methods, ServerOptions the
       options(std::move(the_options)),
       connections(executor),
       one_ended(executor),
-      table({options.max_handshakes, options.max_strangers, options.max_connections}),
+      table({options.max_handshakes, options.max_handshakes, options.max_strangers,
+             options.max_connections}),
       memory(options.buffered_bytes) {}
 
 void Listener::refused(const std::string& remote, const Error& error) {

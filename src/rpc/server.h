@@ -110,7 +110,7 @@ class Methods {
 struct ServerOptions {
     std::size_t max_connections = 64; // of those who are known
     std::size_t max_strangers = limits::stranger_connections;
-    std::size_t max_handshakes = limits::rpc_handshakes;
+    std::size_t max_handshakes = limits::rpc_handshakes; // and as many that have asked nothing yet
     std::size_t buffered_bytes = limits::rpc_buffered_bytes; // requests not yet handled, of all
     std::chrono::milliseconds stranger_patience = limits::stranger_patience;
     // Asked for each new connection, so that renewed credentials are used; null: plaintext (Unix).

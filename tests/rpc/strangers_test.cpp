@@ -208,6 +208,32 @@ TEST_CASE("an admitted call takes its connection out of the strangers'") {
     CHECK(loop.run(operators->call("/test/Guarded", "x", 5s)));
 }
 
+TEST_CASE("many who come at once are no strangers before they asked") {
+    TestLoop loop;
+    rpc::ServerOptions options = open_options();
+    options.max_strangers = 1;
+    options.max_handshakes = 4;
+    options.max_connections = 8;
+    Server server(loop, options, false);
+    std::vector<std::unique_ptr<Client>> operators;
+    for (int i = 0; i < 4; ++i) {
+        operators.push_back(server.connect(anonymous_credentials()));
+        operators.back()->set_bearer("sesame");
+    }
+    SUBCASE("each is admitted") {
+        for (const auto& each : operators) CHECK(loop.run(each->call("/test/Guarded", "x", 5s)));
+        CHECK(server.seen.refused.empty());
+    }
+    SUBCASE("those who go on asking nothing are few") {
+        auto fifth = server.connect(anonymous_credentials());
+        REQUIRE(loop.until([&] { return operators.front()->broken(); }));
+        CHECK(call(loop, *fifth, "x"));
+        CHECK(loop.run(operators[1]->call("/test/Guarded", "x", 5s)));
+        REQUIRE(server.seen.refused.size() == 1);
+        CHECK(server.seen.refused.front().message == "too many connections that ask nothing");
+    }
+}
+
 TEST_CASE("those who do not finish their handshake make room for those who do") {
     TestLoop loop;
     rpc::ServerOptions options = open_options();
