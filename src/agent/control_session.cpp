@@ -188,8 +188,8 @@ io::Task<Result<std::unique_ptr<rpc::Client>>> ControlSession::reach(Endpoint se
     tls::CredentialsPtr credentials = options_.credentials();
     if (!credentials)
         co_return fail(ErrorCode::failed_precondition, "this node has no valid certificate");
-    auto client =
-        co_await rpc::Client::connect_tls(server, std::move(credentials), connect_timeout);
+    auto client = co_await rpc::Client::connect_tls(server, std::move(credentials),
+                                                    {.timeout = connect_timeout});
     if (!client) co_return client;
     const auto& peer = (*client)->peer();
     if (!peer || peer->identity.kind != model::IdentityKind::server)

@@ -10,10 +10,11 @@ namespace hawser::rpc {
 namespace {
 
 // Control connections carry few streams, but a snapshot's messages are large.
-http::H2Options client_options(std::chrono::milliseconds timeout) {
+http::H2Options connection_options(const ClientOptions& options) {
     return {.max_concurrent_streams = 0,
-            .ping_interval = limits::heartbeat_interval * 2,
-            .handshake_timeout = timeout};
+            .ping_interval = options.ping_interval,
+            .ping_timeout = options.ping_timeout,
+            .handshake_timeout = options.timeout};
 }
 
 } // namespace
@@ -109,10 +110,10 @@ Client::~Client() {
 }
 
 io::Task<Result<std::shared_ptr<Client::Impl>>> Client::connect(
-    io::Socket socket, std::unique_ptr<tls::Session> session, std::chrono::milliseconds timeout) {
+    io::Socket socket, std::unique_ptr<tls::Session> session, const ClientOptions& options) {
     auto impl = std::make_shared<Impl>();
     impl->connection = std::make_unique<http::H2Connection>(std::move(socket), std::move(session),
-                                                            client_options(timeout), nullptr);
+                                                            connection_options(options), nullptr);
     if (auto done = co_await impl->connection->handshake(); !done)
         co_return fail(std::move(done.error()));
     impl->connection->start();
@@ -121,14 +122,15 @@ io::Task<Result<std::shared_ptr<Client::Impl>>> Client::connect(
 
 io::Task<Result<std::unique_ptr<Client>>> Client::connect_tls(Endpoint endpoint,
                                                               tls::CredentialsPtr credentials,
-                                                              std::chrono::milliseconds timeout) {
+                                                              ClientOptions options) {
     const std::string step = "connecting to " + endpoint.to_string();
-    auto session = tls::Session::create(std::move(credentials), tls::Role::client);
+    auto session =
+        tls::Session::create(std::move(credentials), tls::Role::client, options.expected);
     if (!session) co_return fail(std::move(session.error()), step);
     const io::Executor executor = co_await asio::this_coro::executor;
-    auto socket = co_await io::connect_tcp(executor, endpoint, {.timeout = timeout});
+    auto socket = co_await io::connect_tcp(executor, endpoint, {.timeout = options.timeout});
     if (!socket) co_return fail(std::move(socket.error()), step);
-    auto impl = co_await connect(std::move(*socket), std::move(*session), timeout);
+    auto impl = co_await connect(std::move(*socket), std::move(*session), options);
     if (!impl) co_return fail(std::move(impl.error()), step);
     co_return std::unique_ptr<Client>(new Client(std::move(*impl)));
 }
@@ -138,7 +140,7 @@ io::Task<Result<std::unique_ptr<Client>>> Client::connect_unix(std::string path,
     const io::Executor executor = co_await asio::this_coro::executor;
     auto socket = co_await io::connect_unix(executor, path, timeout);
     if (!socket) co_return fail(std::move(socket.error()));
-    auto impl = co_await connect(std::move(*socket), nullptr, timeout);
+    auto impl = co_await connect(std::move(*socket), nullptr, {.timeout = timeout});
     if (!impl) co_return fail(std::move(impl.error()), "connecting to " + path);
     co_return std::unique_ptr<Client>(new Client(std::move(*impl)));
 }

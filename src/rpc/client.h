@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/ip.h"
@@ -15,12 +16,20 @@
 
 namespace hawser::rpc {
 
+struct ClientOptions {
+    std::chrono::milliseconds timeout = limits::connect_timeout;
+    std::optional<model::Identity> expected{}; // whom it must be, if not any server of the mesh
+    // A connection on which nothing came for `ping_interval` is asked for a sign of life.
+    std::chrono::milliseconds ping_interval = limits::heartbeat_interval * 2;
+    std::chrono::milliseconds ping_timeout = limits::tunnel_ping_timeout;
+};
+
 class Client {
   public:
-    // Connected and past the handshake. `expected`: the server's identity if it must be one.
-    static io::Task<Result<std::unique_ptr<Client>>> connect_tls(
-        Endpoint endpoint, tls::CredentialsPtr credentials,
-        std::chrono::milliseconds timeout = limits::connect_timeout);
+    // Connected and past the handshake.
+    static io::Task<Result<std::unique_ptr<Client>>> connect_tls(Endpoint endpoint,
+                                                                 tls::CredentialsPtr credentials,
+                                                                 ClientOptions options = {});
     static io::Task<Result<std::unique_ptr<Client>>> connect_unix(
         std::string path, std::chrono::milliseconds timeout = limits::connect_timeout);
     ~Client();
@@ -52,8 +61,7 @@ class Client {
     struct Impl;
     explicit Client(std::shared_ptr<Impl> impl);
     [[nodiscard]] static io::Task<Result<std::shared_ptr<Impl>>> connect(
-        io::Socket socket, std::unique_ptr<tls::Session> session,
-        std::chrono::milliseconds timeout);
+        io::Socket socket, std::unique_ptr<tls::Session> session, const ClientOptions& options);
     std::shared_ptr<Impl> impl_;
 };
 

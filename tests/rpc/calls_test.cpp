@@ -409,7 +409,8 @@ TEST_CASE("connecting fails in time and says where") {
     // A listener that never answers.
     auto acceptor = io::listen_tcp(loop.executor(), *Endpoint::parse("127.0.0.1:0"));
     const Endpoint endpoint = *io::local_endpoint(acceptor->native_handle());
-    auto silent = loop.run(Client::connect_tls(endpoint, credentials_of("web"), 100ms));
+    auto silent =
+        loop.run(Client::connect_tls(endpoint, credentials_of("web"), {.timeout = 100ms}));
     REQUIRE_FALSE(silent);
     CHECK(silent.error().code == ErrorCode::deadline_exceeded);
     CHECK(silent.error().message.find(endpoint.to_string()) != std::string::npos);
