@@ -1,221 +1,243 @@
-// The core and the callers; see raft_node.h.
+// The core, stepped; see raft_node.h.
 #include "server/raft_node.h"
 
 #include <format>
 
-#include "base/limits.h"
 #include "log/log.h"
 
 namespace hawser::server {
 
-namespace {
-
-// What one write to disk takes: enough for every proposal in flight, small enough to stay quick.
-constexpr std::size_t batch_entries = 1024;
-constexpr std::size_t batch_bytes = 4 << 20;
-
-} // namespace
-
-struct RaftNode::Caller {
-    explicit Caller(io::Executor executor) : answered(executor) {}
-    raft::Term term = 0; // of the entry that answers
-    std::optional<Result<registry::Outcome>> answer;
-    Broadcast answered;
-
-    void give(Result<registry::Outcome> outcome) {
-        answer = std::move(outcome);
-        answered.notify_all();
-    }
-};
-
 RaftNode::RaftNode(io::Executor executor, RestoredServer restored, RaftOptions options)
     : executor_(executor),
-      options_(options),
+      options_(std::move(options)),
       storage_(std::move(restored.storage)),
       core_(std::move(restored.core)),
       registry_(std::move(restored.registry)),
-      applied_(restored.applied),
-      stored_applied_(restored.applied),
+      applied_(std::move(restored.applied)),
+      stored_applied_(applied_.position.index),
+      receiver_(std::make_shared<SnapshotReceiver>()),
       tick_(executor),
       retry_(executor),
+      store_(executor),
       changed_(executor),
-      worker_("hawser-store") {
-    worker_.start();
+      log_thread_("hawser-log"),
+      state_thread_("hawser-store") {
+    callers_.installed(applied_.position);
+    log_thread_.start();
+    state_thread_.start();
 }
 
 RaftNode::~RaftNode() {
     alive_.reset();
-    worker_.stop();
-    worker_.join();
+    for (io::Loop* thread : {&log_thread_, &state_thread_}) thread->stop();
+    for (io::Loop* thread : {&log_thread_, &state_thread_}) thread->join();
+}
+
+void RaftNode::launch() {
+    step(raft::Tick{});
+}
+
+io::Task<Result<void>> RaftNode::ready(std::chrono::milliseconds timeout) {
+    Result<void> reached = co_await read_barrier(timeout);
+    if (reached || failure_) co_return reached;
+    co_return fail(
+        ErrorCode::deadline_exceeded,
+        std::format("this server did not catch up with its cluster within {} ms: {}",
+                    timeout.count(), trouble_.empty() ? reached.error().message : trouble_));
 }
 
 io::Task<Result<void>> RaftNode::start(std::chrono::milliseconds timeout) {
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
-    schedule_tick();
-    // Its own no-op is the last of what it must apply.
-    while (core_.role() != raft::Role::leader || applied_ < core_.last_index()) {
-        if (failure_) co_return fail(*failure_);
-        if (!co_await changed_.wait_until(deadline)) {
-            co_return fail(ErrorCode::deadline_exceeded,
-                           std::format("this server did not become leader within {} ms{}",
-                                       timeout.count(), trouble_.empty() ? "" : ": " + trouble_));
-        }
-    }
-    co_return Result<void>();
+    launch();
+    co_return co_await ready(timeout);
 }
 
-Result<void> RaftNode::check_writable() const {
-    if (failure_) return fail(ErrorCode::unavailable, failure_->message);
-    if (stopping_) return fail(ErrorCode::unavailable, "this server is stopping");
-    if (!trouble_.empty()) return fail(ErrorCode::resource_exhausted, trouble_);
-    if (queue_.size() + awaited_.size() >= options_.proposals_in_flight) {
-        return fail(ErrorCode::resource_exhausted,
-                    std::format("{} writes are waiting already; try again later",
-                                options_.proposals_in_flight));
-    }
-    return {};
+raft::Actions RaftNode::step_core(What what) {
+    const auto now = Clock::now().time_since_epoch();
+    return core_.step(
+        {.now = std::chrono::duration_cast<raft::Instant>(now), .what = std::move(what)});
 }
 
-io::Task<Result<registry::Outcome>> RaftNode::propose(model::CommandEnvelope envelope) {
-    if (Result<void> writable = check_writable(); !writable) {
-        co_return fail(std::move(writable.error()));
-    }
-    Result<registry::Outcome> foreseen = registry_.check(envelope);
-    if (!foreseen) co_return foreseen;
-    // Nothing to write. With other writes under way this one may mean something after them.
-    if (foreseen->changes.empty() && nothing_under_way()) co_return foreseen;
-    std::string bytes = model::encode(envelope);
-    if (bytes.size() > limits::rpc_message_bytes) {
-        co_return fail(ErrorCode::invalid, std::format("the command has {} bytes, the most is {}",
-                                                       bytes.size(), limits::rpc_message_bytes));
-    }
-    const auto caller = std::make_shared<Caller>(executor_);
-    queue_.push_back({.command = raft::make_payload(std::move(bytes)), .caller = caller});
-    propose_queued();
-    if (!caller->answer) {
-        (void)co_await caller->answered.wait_until(std::chrono::steady_clock::now() +
-                                                   limits::rpc_timeout);
-    }
-    if (caller->answer) co_return std::move(*caller->answer);
-    co_return fail(ErrorCode::deadline_exceeded,
-                   "the write was not confirmed in time; it may still be carried out");
+void RaftNode::step(What what) {
+    carry_out(step_core(std::move(what)));
 }
 
-// One write at a time is on its way to the disk; what comes meanwhile waits here for the next.
-void RaftNode::propose_queued() {
-    if (!writes_.empty() || queue_.empty()) return;
-    std::deque<Queued> batch;
-    raft::Propose propose;
-    std::size_t bytes = 0;
-    while (!queue_.empty() && batch.size() < batch_entries && bytes < batch_bytes) {
-        bytes += queue_.front().command->size();
-        propose.commands.push_back(queue_.front().command);
-        batch.push_back(std::move(queue_.front()));
-        queue_.pop_front();
+void RaftNode::receive(raft::Message message) {
+    if (failure_) return;
+    const auto* append = std::get_if<raft::AppendRequest>(&message.body);
+    const raft::Index known_commit = append == nullptr ? raft::max_index : append->commit;
+    const raft::ServerId from = message.from;
+    raft::Actions actions = step_core(raft::Received{std::move(message)});
+    if (actions.refused && ++refused_messages_ % 1000 == 1) {
+        log::warn("refused a message of another server",
+                  {{"error", *actions.refused}, {"in_all", refused_messages_}});
     }
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    raft::Actions actions = core_.step(
-        {.now = std::chrono::duration_cast<raft::Instant>(now), .what = std::move(propose)});
-    expect(actions, std::move(batch));
     carry_out(std::move(actions));
+    if (from == core_.leader() && applied_.position.index >= known_commit)
+        heard_leader_ = Clock::now();
 }
 
-void RaftNode::expect(const raft::Actions& actions, std::deque<Queued> batch) {
-    raft::Index index = actions.accepted ? actions.accepted->first_index : 0;
-    for (Queued& queued : batch) {
-        if (actions.accepted) {
-            queued.caller->term = actions.accepted->term;
-            awaited_[index++] = std::move(queued.caller);
-        } else {
-            queued.caller->give(fail(actions.refused.value_or(
-                Error{.code = ErrorCode::unavailable, .message = "the proposal was not taken"})));
-        }
-    }
-}
-
-void RaftNode::step(decltype(raft::Event::what) what) {
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    carry_out(core_.step(
-        {.now = std::chrono::duration_cast<raft::Instant>(now), .what = std::move(what)}));
-}
-
+// In the order of the contract (raft/event.h).
 void RaftNode::carry_out(raft::Actions actions) {
     if (actions.persist) writes_.push_back(std::move(*actions.persist));
-    if (actions.role) {
-        log::info("raft role", {{"role", to_string(actions.role->role)},
-                                {"term", actions.role->term},
-                                {"last_index", core_.last_index()}});
+    if (transport_ != nullptr) {
+        for (raft::Message& message : actions.messages) transport_->send(std::move(message));
     }
     for (const raft::Entry& entry : actions.apply) {
         if (failure_) break;
         apply(entry);
     }
-    if (actions.role || !actions.apply.empty()) changed_.notify_all();
+    if (actions.compact) cut_ = std::move(actions.compact);
+    for (const raft::ServerId to : actions.close_snapshots) sendings_.close(to);
+    for (const raft::ReadSnapshot& read : actions.read_snapshots) read_snapshot(read);
+    if (actions.write_snapshot) write_snapshot(std::move(*actions.write_snapshot));
+    for (const raft::ReadId read : actions.reads) {
+        if (read == last_read_) end_read(true);
+    }
+    for (const raft::ReadId read : actions.reads_lost) {
+        if (read == last_read_) end_read(false);
+    }
+    if (actions.role || actions.configuration) tell_change(actions);
+    if (stopping_) changed_.notify_all();
     work();
     schedule_tick();
 }
 
-void RaftNode::apply(const raft::Entry& entry) {
-    applied_ = entry.index;
-    if (entry.kind != raft::EntryKind::command) return;
-    Result<model::CommandEnvelope> envelope = model::decode_command(*entry.data);
-    if (!envelope) {
-        // Going on without it would make this server's registry another than the others'.
-        end_writing(std::move(envelope.error())
-                        .context(std::format("log entry {} cannot be applied", entry.index)));
-        return;
+void RaftNode::tell_change(const raft::Actions& actions) {
+    if (actions.role) {
+        log::info("raft role", {{"role", raft::to_string(actions.role->role)},
+                                {"term", actions.role->term},
+                                {"leader", std::format("{:016x}", actions.role->leader)},
+                                {"last_index", core_.last_index()}});
     }
-    Result<registry::Outcome> outcome = registry_.apply(entry.index, *envelope);
+    if (actions.configuration) {
+        log::info("raft configuration", {{"voters", actions.configuration->voters.size()},
+                                         {"learners", actions.configuration->learners.size()}});
+    }
+    changed_.notify_all();
+    schedule_proposals(); // there may be somebody to take them now
+    schedule_reads();
+}
+
+void RaftNode::apply(const raft::Entry& entry) {
+    applied_.position = entry.position();
+    Result<registry::Outcome> outcome;
+    if (entry.kind == raft::EntryKind::configuration) {
+        // The core checked it when it took it into its log.
+        if (auto decoded = raft::decode_configuration(*entry.data); decoded)
+            applied_.configuration = std::move(*decoded);
+    } else if (entry.kind == raft::EntryKind::command) {
+        Result<model::CommandEnvelope> envelope = model::decode_command(*entry.data);
+        if (!envelope) {
+            // Going on without it would make this server's registry another than the others'.
+            end_writing(std::move(envelope.error())
+                            .context(std::format("log entry {} cannot be applied", entry.index)));
+            return;
+        }
+        outcome = registry_.apply(entry.index, *envelope);
+    }
     if (outcome) {
         for (const model::Change& change : outcome->changes) {
             unsaved_[{change.kind, change.key}] = change;
         }
         if (on_applied_ && !outcome->changes.empty()) on_applied_(entry.index, outcome->changes);
     }
-    resume(entry, std::move(outcome));
+    callers_.applied(entry.position(), outcome);
 }
 
-void RaftNode::resume(const raft::Entry& entry, Result<registry::Outcome> outcome) {
-    const auto found = awaited_.find(entry.index);
-    if (found == awaited_.end()) return;
-    const CallerPtr caller = std::move(found->second);
-    awaited_.erase(found);
-    if (caller->term != entry.term) {
-        outcome = fail(ErrorCode::aborted, "another leader's write took this one's place");
-    }
-    caller->give(std::move(outcome));
-}
-
-void RaftNode::fail_callers(const Error& error) {
-    for (const Queued& queued : std::exchange(queue_, {})) queued.caller->give(fail(error));
-    if (!failure_) return;
-    for (const auto& [index, caller] : std::exchange(awaited_, {})) caller->give(fail(error));
-}
-
+// The timer is moved only to an earlier time: most steps put off what would have been due.
 void RaftNode::schedule_tick() {
     const std::optional<raft::Instant> wake_at = core_.wake_at();
     if (!wake_at || failure_) return;
-    tick_.expires_at(std::chrono::steady_clock::time_point(*wake_at));
+    const Clock::time_point due(*wake_at);
+    if (due >= tick_at_) return;
+    tick_at_ = due;
+    tick_.expires_at(due);
     tick_.async_wait([this, alive = std::weak_ptr(alive_)](std::error_code error) {
-        if (!error && !alive.expired()) step(raft::Tick{});
+        if (error || alive.expired()) return;
+        tick_at_ = Clock::time_point::max();
+        step(raft::Tick{});
     });
 }
 
 RaftStatus RaftNode::status() const {
-    return {.role = core_.role(),
+    return {.id = core_.id(),
+            .role = core_.role(),
             .term = core_.term(),
+            .leader = core_.leader(),
             .first_index = core_.first_index(),
             .last_index = core_.last_index(),
-            .applied_index = applied_,
+            .commit_index = core_.commit_index(),
+            .applied_index = applied_.position.index,
+            .configuration = core_.configuration(),
+            .peers = core_.peers(),
+            .transferring_to = core_.transferring_to(),
+            .refused_messages = refused_messages_,
             .trouble = failure_ ? failure_->message : trouble_};
 }
 
+// --- membership and leadership -----------------------------------------------------------------
+
+io::Task<Result<void>> RaftNode::change_membership(raft::ChangeMembership change,
+                                                   std::chrono::milliseconds timeout) {
+    if (Result<void> writable = check_writable(); !writable) co_return writable;
+    raft::Actions actions = step_core(change);
+    const std::optional<raft::Accepted> accepted = actions.accepted;
+    const std::optional<Error> refused = actions.refused;
+    const auto caller = std::make_shared<Caller>(executor_);
+    if (accepted) callers_.accepted({{.command = nullptr, .caller = caller}}, *accepted);
+    carry_out(std::move(actions));
+    if (!accepted) {
+        co_return fail(refused.value_or(
+            Error{.code = ErrorCode::failed_precondition, .message = "the change was not taken"}));
+    }
+    co_await caller->wait_until(Clock::now() + timeout);
+    if (!caller->fate()) {
+        co_return fail(ErrorCode::deadline_exceeded,
+                       "the change was not confirmed in time; it may still be carried out");
+    }
+    if (!caller->fate()->outcome) co_return fail(caller->fate()->outcome.error());
+    co_return Result<void>();
+}
+
+io::Task<Result<void>> RaftNode::transfer_leadership(raft::ServerId to,
+                                                     std::chrono::milliseconds timeout) {
+    const Deadline deadline = Clock::now() + timeout;
+    raft::Actions actions = step_core(raft::TransferLeadership{.to = to});
+    const std::optional<Error> refused = actions.refused;
+    carry_out(std::move(actions));
+    if (refused) co_return fail(*refused);
+    // The core gives up by itself; that nobody is transferred to any more shows at the next tick.
+    while (leads() && core_.transferring_to() != raft::no_server && Clock::now() < deadline) {
+        co_await changed_.wait_until(
+            std::min(deadline, Clock::now() + std::chrono::milliseconds(50)));
+    }
+    if (!leads()) co_return Result<void>();
+    co_return fail(ErrorCode::deadline_exceeded,
+                   "no other server took over in time; this one still leads");
+}
+
+// So that the others need not find out by silence that this server stops.
+io::Task<void> RaftNode::hand_over(Deadline deadline) {
+    constexpr std::chrono::milliseconds patience{2'000};
+    if (!leads() || alone() || failure_) co_return;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    const Result<void> handed =
+        co_await transfer_leadership(raft::no_server, std::min(patience, left));
+    if (!handed) log::warn("leadership was not handed over", {{"error", handed.error()}});
+}
+
 io::Task<void> RaftNode::stop(std::chrono::milliseconds timeout) {
+    const Deadline deadline = Clock::now() + timeout;
     stopping_ = true;
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    co_await hand_over(deadline);
     work();
-    while (!failure_ && trouble_.empty() && (busy_ || !nothing_under_way() || state_is_behind())) {
-        if (!co_await changed_.wait_until(deadline)) break;
+    while (!failure_ && trouble_.empty() && !callers_.idle()) {
+        if (!co_await changed_.wait_until(deadline)) co_return;
+    }
+    // What others write meanwhile is not waited for: there may be no end of it.
+    const raft::Index applied = applied_.position.index;
+    while (!failure_ && trouble_.empty() && stored_applied_ < applied) {
+        if (!co_await changed_.wait_until(deadline)) co_return;
     }
 }
 

@@ -1,4 +1,4 @@
-// The disk side of the raft node: which job the worker gets next, and what its result means.
+// The disk side of the raft node: which job each thread gets next, and what its result means.
 #include <format>
 
 #include "log/log.h"
@@ -8,90 +8,141 @@ namespace hawser::server {
 
 namespace {
 
-// Storing rows waits while the log has something to write, but not for ever: the log can only be
-// cut where the rows are stored.
-constexpr raft::Index most_unsaved_entries = 4096;
+// Rows that wait to be stored are memory, and entries to be applied again after a crash.
+constexpr std::size_t most_unsaved_rows = 4096;
 
 } // namespace
 
-void RaftNode::work() {
-    if (busy_ || failure_ || waiting_to_retry_) return;
-    const bool state_waited_long = applied_ - stored_applied_ >= most_unsaved_entries;
-    if (!writes_.empty() && !state_waited_long) return persist_log();
-    if (state_is_behind()) return store_state();
-    if (!writes_.empty()) return persist_log();
-    const raft::Index trailing = core_.options().trailing_entries;
-    if (core_.last_index() - core_.first_index() >= 2 * trailing) cut_log();
-}
-
 // The job touches the stores only; everything else it needs it carries.
-void RaftNode::start_job(std::function<Result<void>()> job, void (RaftNode::*done)(Result<void>)) {
-    busy_ = true;
-    worker_.post(
-        [this, alive = std::weak_ptr(alive_), executor = executor_, job = std::move(job), done] {
-            auto result = std::make_shared<Result<void>>(job());
-            asio::post(executor, [this, alive, done, result] {
-                if (alive.expired()) return;
-                busy_ = false;
-                if (*result) disk_works();
-                (this->*done)(std::move(*result));
-            });
+void RaftNode::run_on(io::Loop& thread, Job job, std::function<void(Result<void>)> done) {
+    thread.post([alive = std::weak_ptr(alive_), executor = executor_, job = std::move(job),
+                 done = std::move(done)] {
+        auto result = std::make_shared<Result<void>>(job());
+        asio::post(executor, [alive, done, result] {
+            if (!alive.expired()) done(std::move(*result));
         });
+    });
 }
 
-void RaftNode::persist_log() {
-    auto writes = std::make_shared<std::vector<raft::Persist>>(writes_.begin(), writes_.end());
-    writes_under_way_ = writes->size();
-    start_job([this, writes] { return storage_.log.persist(*writes); }, &RaftNode::log_persisted);
+void RaftNode::work() {
+    if (failure_ || waiting_to_retry_) return;
+    if (!log_busy_) {
+        if (writing_ || !writes_.empty()) {
+            write_log();
+        } else if (cut_) {
+            cut_log();
+        }
+    }
+    if (state_busy_ || installing_) return;
+    if (!state_is_behind()) {
+        if (cut_is_due()) sync_state();
+    } else if (stopping_ || unsaved_.size() >= most_unsaved_rows) {
+        store_state();
+    } else {
+        plan_storing();
+    }
 }
 
-void RaftNode::log_persisted(Result<void> result) {
+// The log is long, and the rows got further since it was last looked at: it may have to stay long
+// while somebody receives a snapshot.
+bool RaftNode::cut_is_due() const {
+    const raft::Index trailing = core_.options().trailing_entries;
+    return core_.last_index() - core_.first_index() >= 2 * trailing &&
+           stored_applied_ > synced_applied_ + trailing / 2;
+}
+
+void RaftNode::plan_storing() {
+    if (std::exchange(store_planned_, true)) return;
+    store_.expires_after(options_.store_after);
+    store_.async_wait([this, alive = std::weak_ptr(alive_)](std::error_code cancelled) {
+        if (cancelled || alive.expired()) return;
+        store_planned_ = false;
+        if (!state_busy_ && !installing_ && !waiting_to_retry_ && !failure_ && state_is_behind())
+            store_state();
+    });
+}
+
+// --- the log -----------------------------------------------------------------------------------
+
+// Everything asked for so far, in one transaction. After a failure the same again, before anything
+// later.
+void RaftNode::write_log() {
+    if (!writing_) {
+        writing_ = std::make_shared<std::vector<raft::Persist>>(
+            std::make_move_iterator(writes_.begin()), std::make_move_iterator(writes_.end()));
+        writes_.clear();
+    }
+    log_busy_ = true;
+    run_on(
+        log_thread_, [this, writes = writing_] { return storage_.log.persist(*writes); },
+        [this](Result<void> result) { log_written(std::move(result)); });
+}
+
+void RaftNode::log_written(Result<void> result) {
+    log_busy_ = false;
     if (!result) return disk_failed(std::move(result.error()), "writing the raft log");
-    const std::uint64_t sequence = writes_[writes_under_way_ - 1].sequence;
-    writes_.erase(writes_.begin(),
-                  writes_.begin() + static_cast<std::ptrdiff_t>(writes_under_way_));
+    disk_works();
+    const std::uint64_t sequence = std::exchange(writing_, nullptr)->back().sequence;
     step(raft::Persisted{.sequence = sequence});
     propose_queued();
 }
 
-void RaftNode::store_state() {
-    auto state = std::make_shared<store::State>();
-    state->applied = applied_;
-    state->meta = registry_.meta();
-    for (auto& [key, change] : unsaved_) state->rows.push_back(change);
-    storing_applied_ = applied_;
-    start_job([this, state] { return storage_.state.write(*state); }, &RaftNode::state_stored);
+// Entries that could not be dropped cost space only, and go with the next cut.
+void RaftNode::cut_log() {
+    log_busy_ = true;
+    run_on(
+        log_thread_,
+        [this, base = *std::exchange(cut_, std::nullopt)] { return storage_.log.compact(base); },
+        [this](Result<void> result) {
+            log_busy_ = false;
+            if (!result) return disk_failed(std::move(result.error()), "cutting the raft log");
+            log::debug("cut the raft log", {{"first_index", core_.first_index()}});
+            work();
+            propose_queued();
+        });
 }
 
-void RaftNode::state_stored(Result<void> result) {
+// --- the registry's rows -----------------------------------------------------------------------
+
+void RaftNode::store_state() {
+    auto state = std::make_shared<store::State>();
+    state->applied = applied_.position.index;
+    state->meta = registry_.meta();
+    state->rows.reserve(unsaved_.size());
+    for (auto& [key, change] : unsaved_) state->rows.push_back(change);
+    state_busy_ = true;
+    run_on(
+        state_thread_, [this, state] { return storage_.state.write(*state); },
+        [this, applied = state->applied](Result<void> result) {
+            state_stored(applied, std::move(result));
+        });
+}
+
+void RaftNode::state_stored(raft::Index applied, Result<void> result) {
+    state_busy_ = false;
     if (!result) return disk_failed(std::move(result.error()), "storing the registry");
-    stored_applied_ = storing_applied_;
+    disk_works();
+    stored_applied_ = std::max(stored_applied_, applied);
     // A row that changed again since is still unsaved.
-    std::erase_if(unsaved_,
-                  [this](const auto& row) { return row.second.index <= stored_applied_; });
+    std::erase_if(unsaved_, [applied](const auto& row) { return row.second.index <= applied; });
     changed_.notify_all();
     work();
 }
 
 // The rows must survive a power cut before the entries that made them may go.
-void RaftNode::cut_log() {
-    const raft::Actions actions = core_.step({.now = {}, .what = raft::Compact{stored_applied_}});
-    if (!actions.compact) return;
-    start_job(
-        [this, base = *actions.compact]() -> Result<void> {
-            if (Result<void> synced = storage_.state.sync(); !synced) return synced;
-            return storage_.log.compact(base);
-        },
-        &RaftNode::log_cut);
+void RaftNode::sync_state() {
+    state_busy_ = true;
+    run_on(
+        state_thread_, [this] { return storage_.state.sync(); },
+        [this, stored = stored_applied_](Result<void> result) {
+            state_busy_ = false;
+            if (!result) return disk_failed(std::move(result.error()), "storing the registry");
+            synced_applied_ = stored;
+            step(raft::Compact{.index = stored});
+        });
 }
 
-// Entries that could not be dropped cost space only, and go with the next cut.
-void RaftNode::log_cut(Result<void> result) {
-    if (!result) return disk_failed(std::move(result.error()), "cutting the raft log");
-    log::debug("cut the raft log", {{"first_index", core_.first_index()}});
-    work();
-    propose_queued();
-}
+// --- failures ----------------------------------------------------------------------------------
 
 void RaftNode::disk_works() {
     if (trouble_.empty()) return;
@@ -99,26 +150,30 @@ void RaftNode::disk_works() {
     trouble_.clear();
 }
 
-void RaftNode::disk_failed(Error error, std::string_view step) {
-    Error told = std::move(error).context(step);
+void RaftNode::disk_failed(Error error, std::string_view step_name) {
+    Error told = std::move(error).context(step_name);
     if (told.code != ErrorCode::resource_exhausted) return end_writing(std::move(told));
     if (trouble_.empty()) log::error("the disk is full: writes are refused", {{"error", told}});
     trouble_ = told.message;
-    fail_callers(told);
+    callers_.give_up_queued(told);
     waiting_to_retry_ = true;
+    // Somebody else may have room.
+    if (leads() && !alone()) step(raft::TransferLeadership{});
     retry_.expires_after(options_.retry_interval);
     retry_.async_wait([this, alive = std::weak_ptr(alive_)](std::error_code cancelled) {
         if (cancelled || alive.expired()) return;
         waiting_to_retry_ = false;
         work();
-        if (!busy_) disk_works(); // nothing to write: the next proposal finds out
+        if (!log_busy_ && !state_busy_) disk_works(); // nothing to write: the next proposal tells
     });
 }
 
 void RaftNode::end_writing(Error error) {
+    if (failure_) return;
     log::error("writing has ended; restart this server", {{"error", error}});
     failure_ = std::move(error);
-    fail_callers(*failure_);
+    callers_.give_up(*failure_);
+    fail_reads();
     changed_.notify_all();
 }
 

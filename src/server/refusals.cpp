@@ -13,6 +13,7 @@ std::string_view plural(Refused what) {
         case Refused::session: return "sessions";
         case Refused::registration: return "registrations";
         case Refused::call: return "calls";
+        case Refused::peer: return "servers";
     }
     return "";
 }

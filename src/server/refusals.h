@@ -14,7 +14,15 @@
 namespace hawser::server {
 
 // What was asked for.
-enum class Refused : std::uint8_t { connection, join, certificate, session, registration, call };
+enum class Refused : std::uint8_t {
+    connection,
+    join,
+    certificate,
+    session,
+    registration,
+    call,
+    peer, // what another server asked for
+};
 [[nodiscard]] std::string_view plural(Refused what); // "connections"
 
 class Refusals {

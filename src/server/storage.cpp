@@ -9,6 +9,25 @@
 
 namespace hawser::server {
 
+namespace {
+
+// What the registry is as of: found in the log, or in the snapshot that it was installed from.
+raft::Base applied_base(const raft::Restored& log) {
+    raft::Base base = log.base;
+    if (log.snapshot && log.snapshot->position.index > base.position.index) base = *log.snapshot;
+    for (const raft::Entry& entry : log.entries) {
+        if (entry.index <= base.position.index || entry.index > log.applied) continue;
+        base.position = entry.position();
+        if (entry.kind != raft::EntryKind::configuration) continue;
+        // One that does not decode is for the core to refuse.
+        if (auto decoded = raft::decode_configuration(*entry.data); decoded)
+            base.configuration = std::move(*decoded);
+    }
+    return base;
+}
+
+} // namespace
+
 Result<Storage> open_storage(const std::string& data_dir) {
     Result<store::DataDir> directory = store::DataDir::open(data_dir);
     if (!directory) return fail(std::move(directory.error()));
@@ -26,6 +45,8 @@ Result<RestoredServer> restore_server(Storage storage, raft::Options options) {
     Result<raft::Restored> restored = storage.log.load();
     if (!restored) return fail(std::move(restored.error()), "reading the raft log");
     restored->applied = state->applied;
+    restored->snapshot = state->installed;
+    raft::Base applied = applied_base(*restored);
     std::array<std::uint8_t, sizeof options.seed> seed{};
     fill_secure_random(seed);
     options.seed = std::bit_cast<std::uint64_t>(seed);
@@ -41,7 +62,7 @@ Result<RestoredServer> restore_server(Storage storage, raft::Options options) {
     return RestoredServer{.storage = std::move(storage),
                           .core = std::move(*core),
                           .registry = std::move(*registry),
-                          .applied = state->applied};
+                          .applied = std::move(applied)};
 }
 
 } // namespace hawser::server

@@ -24,7 +24,7 @@ struct RestoredServer {
     Storage storage;
     raft::Core core;
     registry::Registry registry;
-    raft::Index applied = 0; // the registry includes entries up to here
+    raft::Base applied; // the registry includes entries up to here
 };
 
 // Fails on a directory in use, and on anything stored that is damaged or contradicts itself.

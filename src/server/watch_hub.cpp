@@ -16,6 +16,12 @@ void WatchHub::publish(std::uint64_t index, const std::vector<model::Change>& ch
     for (io::Signal* follower : followers_) follower->notify();
 }
 
+void WatchHub::reset(std::uint64_t index) {
+    index_ = held_from_ = index;
+    recent_.clear();
+    for (io::Signal* follower : followers_) follower->notify();
+}
+
 // All of an index or nothing: half of an atomic apply is no state to be in.
 void WatchHub::forget_oldest() {
     held_from_ = recent_.front().index;

@@ -28,6 +28,10 @@ class WatchHub {
     // the index moves all the same.
     void publish(std::uint64_t index, const std::vector<model::Change>& changes);
 
+    // The registry is another one, at `index`: nobody can go on from what he has, and all begin
+    // with a snapshot.
+    void reset(std::uint64_t index);
+
     [[nodiscard]] std::uint64_t index() const { return index_; }
 
     // The last value of every row that changed after `have`, in the order of those changes. Empty

@@ -24,7 +24,7 @@ sqlite3_file* real(sqlite3_file* file) {
     return as_file(file)->real();
 }
 
-bool fails(int& countdown) {
+bool fails(std::atomic<int>& countdown) {
     if (countdown > 0) --countdown;
     return countdown == 0;
 }

@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,12 +27,13 @@ class FaultyDisk {
     FaultyDisk(const FaultyDisk&) = delete;
     FaultyDisk& operator=(const FaultyDisk&) = delete;
 
-    // From now on; -1: never. Counts down by one a call, then fails until set again.
-    int writes_until_full = -1;
-    int syncs_until_error = -1;
+    // From now on; -1: never. Counts down by one a call, then fails until set again. From any
+    // thread; the rest of this belongs to the one that uses the stores.
+    std::atomic<int> writes_until_full = -1;
+    std::atomic<int> syncs_until_error = -1;
 
-    int writes = 0;
-    int syncs = 0;
+    std::atomic<int> writes = 0;
+    std::atomic<int> syncs = 0;
 
     bool syncs_for_real = true;
     bool recording = false;

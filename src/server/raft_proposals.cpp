@@ -1,0 +1,213 @@
+// Proposals: gathered, given to the core or to the leader, and brought back to their callers.
+#include <algorithm>
+#include <format>
+
+#include "io/task_group.h"
+#include "log/log.h"
+#include "server/peer_calls.h"
+#include "server/raft_node.h"
+
+namespace hawser::server {
+
+namespace {
+
+// What one write to disk takes: enough for every proposal in flight, small enough to stay quick.
+constexpr std::size_t batch_entries = 1024;
+constexpr std::size_t batch_bytes = 4 << 20;
+// Of one command: the leader gets it in a message, with a frame around it.
+constexpr std::size_t command_bytes = limits::rpc_message_bytes - (128 << 10);
+// Of a request to the leader; one command always fits.
+constexpr std::size_t forwarded_bytes = 1 << 20;
+constexpr std::chrono::milliseconds forward_timeout{5'000};
+// A leader that just fell, or is not connected, is not asked again at once.
+constexpr std::chrono::milliseconds pause_before_retry{20};
+
+} // namespace
+
+Result<void> RaftNode::check_writable() const {
+    if (failure_) return fail(ErrorCode::unavailable, failure_->message);
+    if (stopping_) return fail(ErrorCode::unavailable, "this server is stopping");
+    if (!trouble_.empty()) return fail(ErrorCode::resource_exhausted, trouble_);
+    if (callers_.size() >= options_.proposals_in_flight) {
+        return fail(ErrorCode::resource_exhausted,
+                    std::format("{} writes are waiting already; try again later",
+                                options_.proposals_in_flight));
+    }
+    return {};
+}
+
+// What would change nothing or be refused is answered without a write, from a registry that is
+// known to be current: an older one might answer what is no longer true.
+io::Task<std::optional<Result<registry::Outcome>>> RaftNode::foresee(
+    const model::CommandEnvelope& envelope, Deadline deadline) {
+    const auto writes = [](const Result<registry::Outcome>& outcome) {
+        return outcome && !outcome->changes.empty();
+    };
+    if (writes(registry_.check(envelope))) co_return std::nullopt;
+    if (Result<void> current = co_await read_barrier_until(deadline); !current)
+        co_return fail(std::move(current.error()));
+    Result<registry::Outcome> foreseen = registry_.check(envelope);
+    if (writes(foreseen)) co_return std::nullopt;
+    co_return foreseen;
+}
+
+io::Task<Result<registry::Outcome>> RaftNode::propose(model::CommandEnvelope envelope,
+                                                      std::chrono::milliseconds timeout) {
+    const Deadline deadline = Clock::now() + timeout;
+    if (Result<void> writable = check_writable(); !writable)
+        co_return fail(std::move(writable.error()));
+    if (auto foreseen = co_await foresee(envelope, deadline); foreseen)
+        co_return std::move(*foreseen);
+    std::string bytes = model::encode(envelope);
+    if (bytes.size() > command_bytes) {
+        co_return fail(ErrorCode::invalid, std::format("the command has {} bytes, the most is {}",
+                                                       bytes.size(), command_bytes));
+    }
+    const raft::Payload command = raft::make_payload(std::move(bytes));
+    while (true) {
+        if (Result<void> writable = check_writable(); !writable)
+            co_return fail(std::move(writable.error()));
+        const auto caller = std::make_shared<Caller>(executor_);
+        callers_.queue(command, caller);
+        schedule_proposals();
+        co_await caller->wait_until(deadline);
+        caller->gone = true;
+        if (!caller->fate()) {
+            if (!caller->proposed) co_return fail(ErrorCode::unavailable, "no leader in time");
+            co_return fail(ErrorCode::deadline_exceeded,
+                           "the write was not confirmed in time; it may still be carried out");
+        }
+        Fate& fate = *caller->fate();
+        if (fate.kind != Fate::Kind::lost) co_return std::move(fate.outcome);
+        // It was not carried out, so trying again is safe; whether it helps, the error says.
+        const ErrorCode why = fate.outcome.error().code;
+        const bool worthwhile = why == ErrorCode::unavailable || why == ErrorCode::aborted;
+        if (!worthwhile || Clock::now() + pause_before_retry >= deadline)
+            co_return fail(std::move(fate.outcome.error()));
+        co_await changed_.wait_until(Clock::now() + pause_before_retry);
+    }
+}
+
+// On the loop's next turn: what came in this one goes together.
+void RaftNode::schedule_proposals() {
+    if (proposals_scheduled_ || callers_.nothing_queued()) return;
+    proposals_scheduled_ = true;
+    asio::post(executor_, [this, alive = std::weak_ptr(alive_)] {
+        if (alive.expired()) return;
+        proposals_scheduled_ = false;
+        propose_queued();
+    });
+}
+
+void RaftNode::propose_queued() {
+    if (failure_ || callers_.nothing_queued()) return;
+    if (leads()) {
+        propose_here();
+    } else if (core_.leader() != raft::no_server && transport_ != nullptr) {
+        forward_queued();
+    }
+}
+
+// One write at a time is on its way to the disk; what comes meanwhile waits for the next.
+void RaftNode::propose_here() {
+    if (writing_ || !writes_.empty()) return;
+    Callers::Batch batch = callers_.take(batch_entries, batch_bytes);
+    if (batch.empty()) return;
+    raft::Propose propose;
+    propose.commands.reserve(batch.size());
+    for (const Callers::Queued& queued : batch) propose.commands.push_back(queued.command);
+    raft::Actions actions = step_core(std::move(propose));
+    if (actions.accepted) {
+        callers_.accepted(std::move(batch), *actions.accepted);
+    } else {
+        Callers::tell(batch, Fate::Kind::lost,
+                      actions.refused.value_or(Error{.code = ErrorCode::unavailable,
+                                                     .message = "the proposal was not taken"}));
+    }
+    carry_out(std::move(actions));
+}
+
+// --- on the way to the leader ------------------------------------------------------------------
+
+// Everything that a request needs while the node may go away.
+struct RaftNode::Forward {
+    std::weak_ptr<bool> alive;
+    RaftNode* node;
+    PeerTransport* transport;
+    raft::Position to; // the leader, and the term that it leads
+    Callers::Batch batch;
+    std::string request;
+};
+
+// One request at a time to a leader; what comes meanwhile shares the next.
+void RaftNode::forward_queued() {
+    const raft::Position to{.index = core_.leader(), .term = core_.term()};
+    if (forwarding_to_ == to) return;
+    Callers::Batch batch = callers_.take(batch_entries, forwarded_bytes);
+    if (batch.empty()) return;
+    ForwardedCommands commands{.from = core_.id(), .to = to.index, .commands = {}};
+    commands.commands.reserve(batch.size());
+    for (const Callers::Queued& queued : batch) commands.commands.push_back(queued.command);
+    forwarding_to_ = to;
+    callers_.begin_forwarding();
+    io::spawn_self_owned(executor_, forward({.alive = alive_,
+                                             .node = this,
+                                             .transport = transport_,
+                                             .to = to,
+                                             .batch = std::move(batch),
+                                             .request = encode(commands)}));
+}
+
+io::Task<void> RaftNode::forward(Forward forward) {
+    PeerTransport::Answer answer;
+    if (!forward.alive.expired()) {
+        answer = co_await forward.transport->call(forward.to.index, std::string(propose_path),
+                                                  std::move(forward.request), forward_timeout);
+    }
+    if (!forward.alive.expired())
+        forward.node->forwarded(std::move(forward.batch), forward.to, std::move(answer));
+}
+
+// The leader's yes or no is the end of the request; without it nobody knows what it did.
+void RaftNode::forwarded(Callers::Batch batch, raft::Position to, PeerTransport::Answer answer) {
+    if (forwarding_to_ == to) forwarding_to_ = {};
+    Result<AcceptedOrNot> decoded =
+        answer.bytes ? decode_accepted(*answer.bytes) : fail(answer.bytes.error());
+    if (decoded && decoded->accepted) {
+        callers_.accepted(std::move(batch), *decoded->accepted);
+    } else if (decoded) {
+        Callers::tell(batch, Fate::Kind::lost, decoded->accepted.error());
+    } else if (!answer.asked) {
+        Callers::tell(batch, Fate::Kind::lost, decoded.error());
+    } else {
+        const Error told{.code = ErrorCode::unknown,
+                         .message =
+                             "the write may have been carried out: the leader's answer was "
+                             "lost (" +
+                             decoded.error().message + ")"};
+        Callers::tell(batch, Fate::Kind::unknown, told);
+    }
+    callers_.end_forwarding();
+    schedule_proposals();
+}
+
+// A command that cannot be applied would stop every server: what cannot be decoded is not taken.
+Result<raft::Accepted> RaftNode::accept(std::vector<raft::Payload> commands) {
+    if (failure_ || stopping_ || !trouble_.empty())
+        return fail(ErrorCode::unavailable, "this server takes no writes now");
+    for (const raft::Payload& command : commands) {
+        if (command->size() > command_bytes)
+            return fail(ErrorCode::invalid, "a command is too long");
+        if (Result<model::CommandEnvelope> decoded = model::decode_command(*command); !decoded)
+            return fail(std::move(decoded.error()));
+    }
+    raft::Actions actions = step_core(raft::Propose{.commands = std::move(commands)});
+    const std::optional<raft::Accepted> accepted = actions.accepted;
+    std::optional<Error> refused = actions.refused;
+    carry_out(std::move(actions));
+    if (accepted) return *accepted;
+    return fail(refused.value_or(
+        Error{.code = ErrorCode::unavailable, .message = "the proposal was not taken"}));
+}
+
+} // namespace hawser::server
