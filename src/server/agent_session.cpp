@@ -20,6 +20,9 @@ namespace {
 // Changes of one message: far below rpc_message_bytes, and quick to encode between other work.
 constexpr std::size_t batch_bytes = 512 << 10;
 
+// An agent waits this long for a server to be up to date before it is sent to another one.
+constexpr std::chrono::milliseconds longest_catch_up{3'000};
+
 bool visible(const model::Change& change) {
     return model::visible_to_agents(change.kind);
 }
@@ -39,6 +42,9 @@ AgentSession::AgentSession(Parts parts, const rpc::Caller& caller, std::string n
 
 io::Task<Result<void>> AgentSession::run() {
     if (Result<void> greeted = co_await read_hello(); !greeted) co_return greeted;
+    // The agent may know more than this server does, from one that is not behind.
+    if (Result<void> current = co_await parts_.raft.read_barrier(longest_catch_up); !current)
+        co_return fail(std::move(current.error()), "this server is not up to date");
     // From here on a cancellation ends waits but throws nothing, so that the writer is joined.
     co_await asio::this_coro::throw_if_cancelled(false);
     const Sessions::Registration registration(parts_.sessions, stream_);

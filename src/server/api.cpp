@@ -7,6 +7,13 @@
 
 namespace hawser::server {
 
+namespace {
+
+// Of a read for the leader's word; an election fits into it.
+constexpr std::chrono::milliseconds longest_read{5'000};
+
+} // namespace
+
 Api::Api(Parts parts) : parts_(std::move(parts)), started_at_(io::wall_now()) {}
 
 rpc::Methods Api::network_methods() {
@@ -41,21 +48,22 @@ void Api::add_api(rpc::Methods& methods) {
     using model::Role;
     add(methods, "/hawser.v1.Api/Apply", Role::operator_, &Api::apply);
     add(methods, "/hawser.v1.Api/Delete", Role::operator_, &Api::delete_resource);
-    add(methods, "/hawser.v1.Api/Get", Role::reader, &Api::get);
-    add(methods, "/hawser.v1.Api/WaitEnforced", Role::reader, &Api::wait_enforced);
+    add(methods, "/hawser.v1.Api/Get", Role::reader, &Api::get, View::current);
+    add(methods, "/hawser.v1.Api/WaitEnforced", Role::reader, &Api::wait_enforced, View::current);
     add(methods, "/hawser.v1.Api/CreateToken", Role::operator_, &Api::create_token);
-    add(methods, "/hawser.v1.Api/ListTokens", Role::operator_, &Api::list_tokens);
+    add(methods, "/hawser.v1.Api/ListTokens", Role::operator_, &Api::list_tokens, View::current);
     add(methods, "/hawser.v1.Api/RevokeToken", Role::operator_, &Api::revoke_token);
     add(methods, "/hawser.v1.Api/ServerStatus", Role::reader, &Api::status);
 }
 
 template <typename Request, typename Response>
 void Api::add(rpc::Methods& methods, std::string path, model::Role least,
-              Answer<Response> (Api::*method)(Actor, Request)) {
+              Answer<Response> (Api::*method)(Actor, Request), View view) {
     methods.unary<Request, Response>(
         path,
-        [this, path, least, method](const rpc::Caller& caller, Request request) {
-            return guarded(path, least, method, caller, std::move(request));
+        [this, access = Access{path, least, view}, method](const rpc::Caller& caller,
+                                                           Request request) {
+            return guarded(access, method, caller, std::move(request));
         },
         [this, path, least](const rpc::Caller& caller) -> Result<void> {
             Result<Actor> actor = admit(path, least, caller);
@@ -68,6 +76,12 @@ rpc::Guard Api::nodes_only(Refused what, std::string path) {
     return [this, what, path = std::move(path)](const rpc::Caller& caller) -> Result<void> {
         Result<const model::Node*> node = identify_node(caller, tables());
         if (node) return {};
+        // What another server let in a moment ago may not be known here yet; the leader knows.
+        if (!parts_.raft.leads() && node.error().code == ErrorCode::permission_denied) {
+            node = fail(ErrorCode::unavailable, node.error().message +
+                                                    " (as far as this server knows, which does not "
+                                                    "lead; another may know better)");
+        }
         parts_.refusals.record(what, path, caller, node.error());
         return fail(std::move(node.error()));
     };
@@ -75,12 +89,19 @@ rpc::Guard Api::nodes_only(Refused what, std::string path) {
 
 // Asked again: what the guard saw may have changed while the request came.
 template <typename Request, typename Response>
-Api::Answer<Response> Api::guarded(std::string path, model::Role least,
-                                   Answer<Response> (Api::*method)(Actor, Request),
+Api::Answer<Response> Api::guarded(Access access, Answer<Response> (Api::*method)(Actor, Request),
                                    const rpc::Caller& caller, Request request) {
-    Result<Actor> actor = admit(path, least, caller);
+    if (access.view == View::current) {
+        if (Result<void> reached = co_await become_current(); !reached)
+            co_return fail(std::move(reached.error()));
+    }
+    Result<Actor> actor = admit(access.path, access.least, caller);
     if (!actor) co_return fail(std::move(actor.error()));
     co_return co_await (this->*method)(std::move(*actor), std::move(request));
+}
+
+io::Task<Result<void>> Api::become_current() {
+    return parts_.raft.read_barrier(longest_read);
 }
 
 Result<Actor> Api::admit(std::string_view path, model::Role least, const rpc::Caller& caller) {

@@ -56,14 +56,22 @@ class Api {
     template <typename Response>
     using Answer = io::Task<Result<Response>>;
 
+    // What a method looks at: this server's registry as it is, or with all that is committed.
+    enum class View : std::uint8_t { local, current };
+    struct Access {
+        std::string path;
+        model::Role least = model::Role::admin;
+        View view = View::local;
+    };
+
     void add_api(rpc::Methods& methods);
     template <typename Request, typename Response>
     void add(rpc::Methods& methods, std::string path, model::Role least,
-             Answer<Response> (Api::*method)(Actor, Request));
+             Answer<Response> (Api::*method)(Actor, Request), View view = View::local);
     template <typename Request, typename Response>
-    Answer<Response> guarded(std::string path, model::Role least,
-                             Answer<Response> (Api::*method)(Actor, Request),
+    Answer<Response> guarded(Access access, Answer<Response> (Api::*method)(Actor, Request),
                              const rpc::Caller& caller, Request request);
+    [[nodiscard]] io::Task<Result<void>> become_current();
     [[nodiscard]] Result<Actor> admit(std::string_view path, model::Role least,
                                       const rpc::Caller& caller);
     [[nodiscard]] rpc::Guard nodes_only(Refused what, std::string path);

@@ -45,8 +45,13 @@ Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinReque
 // That the request can be signed is known before the token is used up: one that cannot be costs the
 // host nothing. Whoever gets no answer may ask again, with the same key.
 Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request) {
-    if (Result<void> known = check_secret(request); !known)
-        co_return fail(std::move(known.error()));
+    Result<void> known = check_secret(request);
+    if (!known) { // here: a token that was just made may not have reached this server
+        if (Result<void> reached = co_await become_current(); !reached)
+            co_return fail(std::move(reached.error()));
+        known = check_secret(request);
+    }
+    if (!known) co_return fail(std::move(known.error()));
     if (Result<void> named = model::check_name(request.node(), "node name"); !named)
         co_return fail(std::move(named.error()));
     const WallTime now = io::wall_now();

@@ -39,6 +39,8 @@ Api::Answer<v1::ApplyResponse> Api::apply(Actor actor, v1::ApplyRequest request)
     if (!command) co_return fail(std::move(command.error()));
     Result<registry::Outcome> outcome;
     if (request.dry_run()) {
+        if (Result<void> reached = co_await become_current(); !reached)
+            co_return fail(std::move(reached.error()));
         outcome = parts_.raft.registry().check(
             {.command = std::move(*command), .actor = actor.name, .proposed_at = io::wall_now()});
     } else {

@@ -15,6 +15,7 @@
 #include "server/access.h"
 #include "server/api.h"
 #include "server/authority_keeper.h"
+#include "server/cluster.h"
 #include "server/sessions.h"
 #include "server/watch_hub.h"
 
@@ -25,6 +26,16 @@ namespace {
 constexpr std::chrono::milliseconds start_timeout{30'000};
 constexpr std::chrono::milliseconds storing_timeout{5'000};
 
+// A peer's connection carries votes and heartbeats too: what keeps it busy at a time is little, and
+// many of it under way fill a long road all the same.
+raft::Options raft_options() {
+    raft::Options options;
+    options.append_bytes = 128 << 10;
+    options.appends_in_flight = 32;
+    options.snapshot_chunk = 256 << 10;
+    return options;
+}
+
 Result<RestoredServer> restore(const std::string& data_dir) {
     Result<Storage> storage = open_storage(data_dir);
     if (!storage) return fail(std::move(storage.error()));
@@ -32,7 +43,7 @@ Result<RestoredServer> restore(const std::string& data_dir) {
         return fail(ErrorCode::failed_precondition,
                     std::format("{} holds no mesh yet; run hawser init first", data_dir));
     }
-    return restore_server(std::move(*storage));
+    return restore_server(std::move(*storage), raft_options());
 }
 
 // Members of the group may talk to the socket; without such a group only this user may. Only root
@@ -53,10 +64,12 @@ Result<io::Acceptor> listen_admin(io::Executor executor, const std::string& path
 
 // In the order of use: what comes later refers to what comes before.
 struct Server::Parts {
-    Parts(io::Executor on, config::ServerConfig with, RestoredServer restored)
+    Parts(io::Executor on, config::ServerConfig with, std::string of_program,
+          RestoredServer restored)
         : executor(on),
           config(std::move(with)),
-          raft(on, std::move(restored)),
+          version(std::move(of_program)),
+          raft(on, std::move(restored), {.version = version}),
           hub(raft.registry().index()),
           sessions(on, raft, config.node, config.session_timeout),
           stopped(on),
@@ -65,22 +78,35 @@ struct Server::Parts {
             hub.publish(index, changes);
             for (const model::Change& change : changes) {
                 if (change.kind == model::Kind::trust_domain) reload_authority();
+                if (change.kind == model::Kind::server && cluster) cluster->members_changed();
             }
+        });
+        raft.on_installed([this] {
+            hub.reset(raft.registry().index());
+            reload_authority();
+            if (cluster) cluster->members_changed();
         });
     }
 
+    io::Task<Result<void>> catch_up();
+    Result<void> assemble();
     Result<void> listen();
+    void serve();
+    [[nodiscard]] bool is_known(const rpc::Caller& caller) const;
     [[nodiscard]] std::vector<Endpoint> reachable() const;
     io::Task<void> watch_raft();
     void reload_authority();
 
     io::Executor executor;
     config::ServerConfig config;
+    std::string version;
     RaftNode raft;
     WatchHub hub;
     Sessions sessions;
     Refusals refusals;
     std::unique_ptr<AuthorityKeeper> authority;
+    model::TrustDomain used_domain; // its
+    std::unique_ptr<Cluster> cluster;
     std::unique_ptr<Api> api;
     std::optional<io::Acceptor> network, admin;
     Endpoint endpoint;
@@ -97,37 +123,59 @@ io::Task<Result<std::unique_ptr<Server>>> Server::open(io::Executor executor,
                                                        std::string version) {
     Result<RestoredServer> restored = restore(config.data_dir);
     if (!restored) co_return fail(std::move(restored.error()));
-    auto parts = std::make_unique<Parts>(executor, std::move(config), std::move(*restored));
-    if (Result<void> started = co_await parts->raft.start(start_timeout); !started) {
-        co_return fail(std::move(started.error()));
-    }
-    const model::TrustDomain* domain = parts->raft.registry().tables().trust();
-    if (domain == nullptr) {
-        co_return fail(ErrorCode::failed_precondition,
-                       std::format("{} holds no trust domain yet; run hawser init first",
-                                   parts->config.data_dir));
-    }
-    Result<std::unique_ptr<AuthorityKeeper>> authority =
-        AuthorityKeeper::load({.data_dir = parts->config.data_dir,
-                               .server = parts->config.node,
-                               .certificate_lifetime = parts->config.certificate_lifetime},
-                              *domain, io::wall_now());
-    if (!authority) co_return fail(std::move(authority.error()));
-    parts->authority = std::move(*authority);
-    if (Result<void> listening = parts->listen(); !listening) {
-        co_return fail(std::move(listening.error()));
-    }
-    parts->api = std::make_unique<Api>(Api::Parts{.executor = executor,
-                                                  .config = parts->config,
-                                                  .raft = parts->raft,
-                                                  .sessions = parts->sessions,
-                                                  .hub = parts->hub,
-                                                  .authority = *parts->authority,
-                                                  .refusals = parts->refusals,
-                                                  .listen = parts->endpoint,
-                                                  .reachable = parts->reachable(),
-                                                  .version = std::move(version)});
+    auto parts = std::make_unique<Parts>(executor, std::move(config), std::move(version),
+                                         std::move(*restored));
+    if (Result<void> current = co_await parts->catch_up(); !current)
+        co_return fail(std::move(current.error()));
+    if (Result<void> assembled = parts->assemble(); !assembled)
+        co_return fail(std::move(assembled.error()));
     co_return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+// A server that is alone is current before it listens. One of several listens first, or those that
+// start together would wait for each other; until it is current it refuses what must be.
+io::Task<Result<void>> Server::Parts::catch_up() {
+    if (raft.alone()) {
+        if (Result<void> started = co_await raft.start(start_timeout); !started) co_return started;
+    }
+    if (raft.registry().tables().trust() == nullptr) {
+        co_return fail(
+            ErrorCode::failed_precondition,
+            std::format("{} holds no trust domain yet; run hawser init first", config.data_dir));
+    }
+    co_return Result<void>();
+}
+
+Result<void> Server::Parts::assemble() {
+    const model::TrustDomain& domain = *raft.registry().tables().trust();
+    Result<std::unique_ptr<AuthorityKeeper>> loaded =
+        AuthorityKeeper::load({.data_dir = config.data_dir,
+                               .server = config.node,
+                               .certificate_lifetime = config.certificate_lifetime},
+                              domain, io::wall_now());
+    if (!loaded) return fail(std::move(loaded.error()));
+    authority = std::move(*loaded);
+    used_domain = domain;
+    if (Result<void> listening = listen(); !listening) return listening;
+    cluster = std::make_unique<Cluster>(
+        Cluster::Parts{.executor = executor,
+                       .raft = raft,
+                       .refusals = refusals,
+                       .self = {.id = raft.id(), .name = config.node, .addresses = reachable()},
+                       .trust_domain = domain.name,
+                       .version = version,
+                       .credentials = [this] { return authority->credentials(); }});
+    api = std::make_unique<Api>(Api::Parts{.executor = executor,
+                                           .config = config,
+                                           .raft = raft,
+                                           .sessions = sessions,
+                                           .hub = hub,
+                                           .authority = *authority,
+                                           .refusals = refusals,
+                                           .listen = endpoint,
+                                           .reachable = reachable(),
+                                           .version = version});
+    return {};
 }
 
 Result<void> Server::Parts::listen() {
@@ -150,39 +198,50 @@ std::vector<Endpoint> Server::Parts::reachable() const {
     return {endpoint};
 }
 
+bool Server::Parts::is_known(const rpc::Caller& caller) const {
+    return identify_node(caller, raft.registry().tables()).has_value() || cluster->knows(caller);
+}
+
+void Server::Parts::serve() {
+    const auto count_refusal = [this](const Error& error) {
+        refusals.count(Refused::connection, error.code);
+    };
+    rpc::Methods methods = api->network_methods();
+    cluster->add_to(methods);
+    tasks.spawn(rpc::serve(std::move(*network), std::move(methods),
+                           {.max_connections = limits::server_connections,
+                            .credentials = [this] { return authority->credentials(); },
+                            .known = [this](const rpc::Caller& caller) { return is_known(caller); },
+                            .name = "server",
+                            .on_refused = count_refusal}));
+    tasks.spawn(rpc::serve(std::move(*admin), api->local_methods(),
+                           {.max_connections = limits::admin_connections,
+                            .credentials = nullptr,
+                            .known = nullptr,
+                            .name = "admin",
+                            .on_refused = count_refusal}));
+}
+
 io::Task<Result<void>> Server::run() {
     Parts& parts = *parts_;
     // Being cancelled is being stopped: what runs is drained all the same.
     co_await asio::this_coro::throw_if_cancelled(false);
-    const auto count_refusal = [&parts](const Error& error) {
-        parts.refusals.count(Refused::connection, error.code);
-    };
-    parts.tasks.spawn(rpc::serve(
-        std::move(*parts.network), parts.api->network_methods(),
-        {.max_connections = limits::server_connections,
-         .credentials = [&parts] { return parts.authority->credentials(); },
-         .known =
-             [&parts](const rpc::Caller& caller) {
-                 return identify_node(caller, parts.raft.registry().tables()).has_value();
-             },
-         .name = "server",
-         .on_refused = count_refusal}));
-    parts.tasks.spawn(rpc::serve(std::move(*parts.admin), parts.api->local_methods(),
-                                 {.max_connections = limits::admin_connections,
-                                  .credentials = nullptr,
-                                  .known = nullptr,
-                                  .name = "admin",
-                                  .on_refused = count_refusal}));
+    parts.serve();
+    parts.cluster->start();
     parts.tasks.spawn(parts.sessions.supervise());
     parts.tasks.spawn(parts.authority->keep_renewed());
     parts.tasks.spawn(parts.watch_raft());
     if (!parts.stopping) co_await parts.stopped.wait_until(Broadcast::Deadline::max());
 
     parts.sessions.end_all("the server is stopping");
+    // While the others can still be talked to: they are given the leadership and what is under way.
+    co_await parts.raft.stop(storing_timeout);
+    parts.cluster->end_streams();
     parts.tasks.cancel();
     co_await parts.tasks.join();
     co_await parts.sessions.join();
-    co_await parts.raft.stop(storing_timeout);
+    parts.cluster->cancel();
+    co_await parts.cluster->join();
     co_await asio::this_coro::throw_if_cancelled(true);
     if (parts.raft.failure()) co_return fail(*parts.raft.failure());
     co_return Result<void>();
@@ -190,7 +249,10 @@ io::Task<Result<void>> Server::run() {
 
 void Server::Parts::reload_authority() {
     if (authority == nullptr) return; // still opening
-    const Result<void> done = authority->reload(*raft.registry().tables().trust(), io::wall_now());
+    const model::TrustDomain* domain = raft.registry().tables().trust();
+    if (domain == nullptr || *domain == used_domain) return;
+    used_domain = *domain;
+    const Result<void> done = authority->reload(*domain, io::wall_now());
     if (done) {
         log::info("the certificate authority is new", {});
     } else {

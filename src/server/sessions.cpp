@@ -136,6 +136,11 @@ void Sessions::forgive(Clock::duration pause) {
 
 void Sessions::review(Clock::time_point now, WallTime wall) {
     review_streams(wall);
+    // The leader decides; whoever comes to lead gives every agent its time first.
+    if (!raft_.leads()) {
+        started_ = now;
+        return;
+    }
     for (const auto& [name, row] : raft_.registry().tables().rows(model::Kind::node)) {
         const bool alive = std::get_if<model::Node>(row.value.get())->alive;
         if (alive && silent(name, now)) {
