@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "host/socket_owner.h"
 #include "io/task_group.h"
+#include "proxy/handshakes.h"
 #include "proxy/load.h"
 #include "proxy/relay.h"
 #include "proxy/repeats.h"
@@ -55,10 +56,12 @@ struct Context {
     TunnelPool pool;
     ViewPtr view; // take a copy before a wait
     std::list<LiveRelay> relays;
+    Handshakes handshakes; // of inbound tunnels
     std::list<http::H2Connection*> inbound_tunnels;
     std::uint32_t connections = 0; // in both directions
-    std::uint32_t handshaking = 0; // inbound tunnels whose peer is not yet known
 
+    // Calls in progress, also those not yet taken.
+    [[nodiscard]] std::size_t calls() const { return connections - inbound_tunnels.size(); }
     // This worker's part of a limit of the whole agent, at least 1.
     [[nodiscard]] std::uint32_t share(std::uint64_t limit) const {
         return static_cast<std::uint32_t>((limit + options.count - 1) / options.count);
@@ -72,21 +75,6 @@ class ConnectionCount {
     ~ConnectionCount() { --context_.connections; }
     ConnectionCount(const ConnectionCount&) = delete;
     ConnectionCount& operator=(const ConnectionCount&) = delete;
-
-  private:
-    Context& context_;
-};
-
-// Counts a tunnel in its handshake: strangers have a limit of their own, so that they cannot use
-// up the host's connections.
-class Handshaking {
-  public:
-    static constexpr std::uint32_t most = 256; // of one worker
-
-    explicit Handshaking(Context& context) : context_(context) { ++context_.handshaking; }
-    ~Handshaking() { --context_.handshaking; }
-    Handshaking(const Handshaking&) = delete;
-    Handshaking& operator=(const Handshaking&) = delete;
 
   private:
     Context& context_;

@@ -167,7 +167,6 @@ void refuse_tunnel(Context& context, const Endpoint& peer, std::string_view reas
 io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
     const auto peer = io::peer_endpoint(socket.native_handle());
     if (!peer) co_return;
-    std::optional<Handshaking> handshaking(std::in_place, context);
     if (context.view->node_credentials == nullptr) {
         refuse_tunnel(context, *peer, "not_joined",
                       {ErrorCode::unavailable, "this host has no identity yet"});
@@ -185,6 +184,8 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
                                    .ping_interval = limits::tunnel_ping_interval},
                                   &requests);
     requests.serve(connection);
+    std::optional<Handshakes::Place> handshaking(std::in_place, context.handshakes, peer->address,
+                                                 [&connection] { connection.abort(); });
     const auto began = std::chrono::steady_clock::now();
     if (auto done = co_await connection.handshake(); !done) {
         refuse_tunnel(context, *peer, "refused", done.error());
@@ -199,6 +200,12 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
     auto ended = co_await connection.run();
     if (!ended && is_first(context, "tunnel ended", *peer, ended.error().message))
         log::info("tunnel ended", {{"peer", peer->to_string()}, {"why", ended.error()}});
+}
+
+void end_expired_tunnels(Context& context, WallTime now) {
+    constexpr WallTime skew = std::chrono::milliseconds(limits::clock_skew).count();
+    for (http::H2Connection* tunnel : context.inbound_tunnels)
+        if (now > tunnel->peer()->not_after + skew) tunnel->goaway();
 }
 
 void refuse_plaintext(Context& context, io::Socket socket) {

@@ -6,6 +6,7 @@
 #include <list>
 
 #include "base/check.h"
+#include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
 #include "proxy/context.h"
@@ -119,9 +120,7 @@ io::Task<void> Worker::Impl::accept_all(Listener& listener) {
 void Worker::Impl::take(Listener& listener, io::Socket socket) {
     if (listener.entrance == Entrance::inbound_plain)
         return refuse_plaintext(*context, std::move(socket));
-    const bool full =
-        listener.entrance == Entrance::tunnel && context->handshaking >= Handshaking::most;
-    if (full || context->connections >= context->share(limits::agent_connections)) {
+    if (context->connections >= context->share(limits::agent_connections)) {
         metrics
             .counter(telemetry::Metric::connections_refused,
                      {traffic::code(traffic::Flag::overload)})
@@ -149,6 +148,7 @@ io::Task<void> Worker::Impl::tick() {
         context->pool.tick();
         tell_repeats();
         context->loads.forget_gone(*context->view->mesh);
+        end_expired_tunnels(*context, io::wall_now());
         metrics.gauge(telemetry::Metric::connections_open).set(context->connections);
         std::size_t inbound_streams = 0;
         for (const http::H2Connection* tunnel : context->inbound_tunnels)
@@ -180,7 +180,7 @@ io::Task<void> Worker::Impl::drain(std::chrono::milliseconds deadline, std::prom
     for (http::H2Connection* tunnel : context->inbound_tunnels) tunnel->goaway();
     const auto end = std::chrono::steady_clock::now() + deadline;
     constexpr Duration look_again{20};
-    while (!context->relays.empty() && !hurried && std::chrono::steady_clock::now() < end)
+    while (context->calls() > 0 && !hurried && std::chrono::steady_clock::now() < end)
         (void)co_await io::sleep(look_again);
     context->tasks.cancel();
     co_await context->tasks.join();

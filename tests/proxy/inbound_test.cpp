@@ -3,6 +3,7 @@
 
 #include <asio/error.hpp>
 
+#include "io/socket.h"
 #include "proxy/hosts.h"
 
 using namespace hawser;
@@ -18,10 +19,12 @@ struct TwoHosts {
     Listener application{loop, [](const io::Socket&) {}};
     Host web{loop, "web-1"};
     Host api{loop, "api-1"};
+    bool allowed;
 
-    explicit TwoHosts(bool allowed) {
+    explicit TwoHosts(bool let_in) : allowed(let_in) { know(api.listen()); }
+    void know(const Endpoint& tunnels) {
         MeshRows rows;
-        rows.add("api-1", api.listen());
+        rows.add("api-1", tunnels);
         if (allowed) rows.allow("web");
         web.know(rows);
         api.know(rows, application.endpoint());
@@ -50,4 +53,33 @@ TEST_CASE("a caller that is let in reaches the application") {
     CHECK(hosts.call() == asio::error::eof);
     CHECK(hosts.web.counted(Metric::tunnel_streams, {"client"}) == 1);
     CHECK(hosts.api.counted(Metric::tunnel_streams, {"server"}) == 1);
+}
+
+TEST_CASE("strangers who say nothing do not keep a host out") {
+    TwoHosts hosts(true);
+    const Endpoint tunnels = hosts.api.listen();
+    std::vector<io::Socket> silent;
+    for (std::size_t i = 0; i < Handshakes::most; ++i)
+        silent.push_back(value_of(hosts.loop.run(io::connect_tcp(hosts.loop.executor(), tunnels))));
+    REQUIRE(
+        hosts.loop.until([&] { return hosts.api.context.handshakes.size() == Handshakes::most; }));
+    const End first(hosts.loop, silent.front()), second(hosts.loop, silent[1]);
+    hosts.know(tunnels);
+    CHECK(hosts.call() == asio::error::eof);
+    CHECK(hosts.loop.until([&] { return first.error.has_value(); })); // it made room
+    CHECK_FALSE(second.error);
+}
+
+TEST_CASE("a tunnel takes no calls after its caller's certificate has expired") {
+    TwoHosts hosts(true);
+    CHECK(hosts.call() == asio::error::eof);
+    const WallTime expiry = hosts.api.context.inbound_tunnels.front()->peer()->not_after;
+    end_expired_tunnels(hosts.api.context, expiry);
+    CHECK(hosts.call() == asio::error::eof);
+    CHECK(hosts.web.counted(Metric::tunnel_handshakes, {"client", "ok"}) == 1);
+    end_expired_tunnels(hosts.api.context,
+                        expiry + std::chrono::milliseconds(limits::clock_skew).count() + 1);
+    CHECK(hosts.loop.until([&] { return hosts.api.context.inbound_tunnels.empty(); }));
+    CHECK(hosts.call() == asio::error::eof); // on another tunnel, with a certificate that is valid
+    CHECK(hosts.web.counted(Metric::tunnel_handshakes, {"client", "ok"}) == 2);
 }
