@@ -37,7 +37,7 @@ void describe_peer(Admission& admission, const View& view, const model::Identity
     facts.source_principal = caller.to_uri();
     if (caller.kind == model::IdentityKind::service) facts.source_workload = caller.name;
     facts.destination_node = view.node;
-    facts.destination_principal = node_identity(view.trust_domain, view.node).to_uri();
+    admission.record.in_tunnel = true;
 }
 
 void check_policy(Context& context, Admission& admission, const model::ServiceView& service,
@@ -69,6 +69,9 @@ Admission admit(Context& context, const http::Headers& headers, const model::Ide
         return refuse(admission, Flag::no_route, "this host has no such instance");
     facts.instance =
         context.view->node + "/" + target->service + "/" + std::to_string(target->port);
+    facts.destination_service = target->service;
+    facts.destination_principal =
+        service_identity(context.view->trust_domain, target->service).to_uri();
     facts.upstream = local->dial;
     admission.dial = local->dial;
     admission.connect_timeout = service->service.connect_timeout;

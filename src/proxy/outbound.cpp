@@ -46,6 +46,7 @@ struct Attempt {
     std::optional<Link> link;
     Flag flag = Flag::upstream_connect_failure;
     std::string detail;
+    bool in_tunnel = false; // its agent was reached
 };
 
 Call identify(const Context& context, std::string service, std::string_view source,
@@ -136,6 +137,7 @@ io::Task<Attempt> try_endpoint(Context& context, model::EndpointView endpoint, s
         attempt.detail = std::move(tunnel.error().message);
         co_return attempt;
     }
+    attempt.in_tunnel = true;
     auto relay = std::make_unique<Relay>(context.executor);
     http::H2Connection& connection = *(*tunnel)->connection;
     auto stream = connection.open(
@@ -179,12 +181,13 @@ io::Task<Attempt> try_endpoints(Context& context, ConnectionRecord& record, View
         record.facts.instance = endpoint.instance.key();
         record.facts.destination_node = endpoint.node;
         record.facts.destination_principal =
-            node_identity(view->trust_domain, endpoint.node).to_uri();
+            service_identity(view->trust_domain, endpoint.instance.service).to_uri();
         record.facts.upstream = endpoint.tunnel;
         const auto now = std::chrono::steady_clock::now();
         attempt = co_await try_endpoint(context, endpoint, record.facts.source_workload,
                                         credentials, view->trust_domain,
                                         now + (deadline - now) / (most - tried.size()));
+        record.in_tunnel = attempt.in_tunnel;
         if (attempt.link || attempt.flag == Flag::policy_denied) break;
         tried.push_back(choice.endpoint);
     }

@@ -23,10 +23,10 @@ Flag flag_of(RelayEnd end, Reporter reporter) {
     return Flag::none;
 }
 
-telemetry::ConnectionMetrics counters(Context& context, const telemetry::AccessRecord& facts,
-                                      Flag flag) {
-    const std::string destination =
-        facts.destination_service + "." + context.view->mesh->trust().dns_domain;
+telemetry::ConnectionMetrics counters(Context& context, const ConnectionRecord& record, Flag flag) {
+    const telemetry::AccessRecord& facts = record.facts;
+    std::string destination = facts.destination_service;
+    if (!destination.empty()) destination += "." + context.view->mesh->trust().dns_domain;
     return context.metrics.connection({
         .reporter = telemetry::to_string(facts.reporter),
         .source_workload = facts.source_workload,
@@ -35,6 +35,7 @@ telemetry::ConnectionMetrics counters(Context& context, const telemetry::AccessR
         .destination_workload = facts.destination_service,
         .destination_principal = facts.destination_principal,
         .response_flags = traffic::code(flag),
+        .connection_security_policy = record.in_tunnel ? "mutual_tls" : "none",
     });
 }
 
@@ -54,14 +55,13 @@ class Live {
   public:
     Live(Context& context, Relay& relay, const ConnectionRecord& record)
         : context_(context),
-          entry_(context.relays.insert(
-              context.relays.end(),
-              LiveRelay{.relay = &relay,
-                        .reporter = record.facts.reporter,
-                        .counters = counters(context, record.facts, Flag::none),
-                        .told = {},
-                        .idle = Duration{0},
-                        .idle_limit = record.idle_timeout})) {
+          entry_(context.relays.insert(context.relays.end(),
+                                       LiveRelay{.relay = &relay,
+                                                 .reporter = record.facts.reporter,
+                                                 .counters = counters(context, record, Flag::none),
+                                                 .told = {},
+                                                 .idle = Duration{0},
+                                                 .idle_limit = record.idle_timeout})) {
         entry_->counters.opened->add();
         context.metrics
             .histogram(telemetry::Metric::connect_seconds,
@@ -107,15 +107,9 @@ model::Identity service_identity(std::string_view trust_domain, std::string_view
             .name = std::string(service)};
 }
 
-model::Identity node_identity(std::string_view trust_domain, std::string_view node) {
-    return {.trust_domain = std::string(trust_domain),
-            .kind = model::IdentityKind::node,
-            .name = std::string(node)};
-}
-
 void end_record(Context& context, ConnectionRecord& record, Flag flag, std::string detail) {
     context.metrics.counter(telemetry::Metric::connections_refused, {traffic::code(flag)}).add();
-    const auto counted = counters(context, record.facts, flag);
+    const auto counted = counters(context, record, flag);
     counted.opened->add();
     counted.closed->add();
     write_access_log(context, record, flag, std::move(detail));
@@ -128,7 +122,7 @@ io::Task<void> relay_and_record(Context& context, Relay& relay, ConnectionRecord
         end = co_await relay.run();
     }
     const Flag flag = flag_of(end, record.facts.reporter);
-    counters(context, record.facts, flag).closed->add();
+    counters(context, record, flag).closed->add();
     const bool at_caller = record.facts.reporter == Reporter::source;
     record.facts.sent_bytes = at_caller ? relay.bytes().received : relay.bytes().sent;
     record.facts.received_bytes = at_caller ? relay.bytes().sent : relay.bytes().received;

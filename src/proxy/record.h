@@ -18,12 +18,12 @@ struct ConnectionRecord {
     telemetry::AccessRecord facts;
     std::chrono::steady_clock::time_point began;
     Duration idle_timeout{0}; // zero: never
+    bool in_tunnel = false;   // as far as it came, it went by mutual TLS
 };
 
 [[nodiscard]] ConnectionRecord begin_record(telemetry::Reporter reporter);
 [[nodiscard]] model::Identity service_identity(std::string_view trust_domain,
                                                std::string_view service);
-[[nodiscard]] model::Identity node_identity(std::string_view trust_domain, std::string_view node);
 
 // Ends a connection that was never relayed.
 void end_record(Context& context, ConnectionRecord& record, traffic::Flag flag, std::string detail);

@@ -122,6 +122,21 @@ std::uint64_t Host::counted(telemetry::Metric metric,
     return metrics.counter(metric, labels).value;
 }
 
+std::uint64_t Host::opened(std::string_view reporter, std::string_view security,
+                           std::string_view flags) {
+    const bool reached = security != "none";
+    return metrics
+        .connection({.reporter = reporter,
+                     .source_workload = "web",
+                     .source_principal = "spiffe://hawser.local/svc/web",
+                     .destination_service = "api.mesh",
+                     .destination_workload = "api",
+                     .destination_principal = reached ? "spiffe://hawser.local/svc/api" : "",
+                     .response_flags = flags,
+                     .connection_security_policy = security})
+        .opened->value;
+}
+
 FarAgent::FarAgent(TestLoop& loop, const std::string& node)
     : credentials_(hawser::test::credentials_of_node(node)),
       listener_(loop, [this, &loop](io::Socket socket) { take(loop, std::move(socket)); }) {}

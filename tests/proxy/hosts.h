@@ -71,6 +71,9 @@ class Host {
     [[nodiscard]] Endpoint listen();
     [[nodiscard]] std::uint64_t counted(telemetry::Metric metric,
                                         std::initializer_list<std::string_view> labels);
+    // Connections from web to api, both by their services' identities.
+    [[nodiscard]] std::uint64_t opened(std::string_view reporter, std::string_view security,
+                                       std::string_view flags = "-");
 
     telemetry::WorkerMetrics metrics;
     WorkerOptions options{.service_counts = std::make_shared<HostCounts>()};

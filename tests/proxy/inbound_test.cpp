@@ -51,6 +51,8 @@ TEST_CASE("a caller that is denied again and again does not cost its host the tu
 TEST_CASE("a caller that is let in reaches the application") {
     TwoHosts hosts(true);
     CHECK(hosts.call() == asio::error::eof);
+    CHECK(hosts.web.opened("source", "mutual_tls") == 1);
+    CHECK(hosts.api.opened("destination", "mutual_tls") == 1);
     CHECK(hosts.web.counted(Metric::tunnel_streams, {"client"}) == 1);
     CHECK(hosts.api.counted(Metric::tunnel_streams, {"server"}) == 1);
 }

@@ -128,6 +128,16 @@ TEST_CASE("a refused call's stream ends in order, not with a reset") {
     CHECK(*stream.closed == http::H2Code::no_error);
 }
 
+TEST_CASE("a call that went nowhere is not said to have gone by mutual TLS") {
+    TestLoop loop;
+    Host web(loop, "web-1");
+    web.know(MeshRows{});
+    auto call = web.call();
+    const End end(loop, call);
+    REQUIRE(loop.until([&] { return end.error.has_value(); }));
+    CHECK(web.opened("source", "none", "UH") == 1);
+}
+
 TEST_CASE("all attempts together have the service's connect timeout") {
     TestLoop loop;
     std::list<FarAgent> silent;
