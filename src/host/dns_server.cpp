@@ -23,6 +23,7 @@ constexpr std::size_t max_connections = 128; // a host's resolvers use TCP for a
 constexpr auto connection_idle = std::chrono::seconds(10);
 constexpr int datagrams_per_wake = 64; // then others of the loop get their turn
 constexpr int bind_attempts = 16;
+constexpr std::size_t most_records = 16; // more nameservers than a host has
 
 // Counts something while it lives, however its coroutine ends.
 class Counted {
@@ -99,16 +100,30 @@ std::vector<Endpoint> DnsServer::upstreams() {
 }
 
 bool DnsServer::rests(const Endpoint& upstream) const {
-    const auto now = std::chrono::steady_clock::now();
-    return std::ranges::any_of(
-        resting_, [&](const auto& each) { return each.first == upstream && now < each.second; });
+    const auto known = std::ranges::find(records_, upstream, &Record::upstream);
+    return known != records_.end() && std::chrono::steady_clock::now() < known->rests_until;
 }
 
-void DnsServer::let_rest(const Endpoint& upstream) {
-    const auto now = std::chrono::steady_clock::now();
-    std::erase_if(resting_,
-                  [&](const auto& each) { return each.first == upstream || each.second <= now; });
-    resting_.emplace_back(upstream, now + options_.upstream_rest);
+DnsServer::Record& DnsServer::record_of(const Endpoint& upstream) {
+    const auto known = std::ranges::find(records_, upstream, &Record::upstream);
+    if (known != records_.end()) return *known;
+    // resolv.conf may name others from time to time.
+    if (records_.size() >= most_records) records_.erase(records_.begin());
+    return records_.emplace_back(
+        Record{.upstream = upstream, .answered = Time::min(), .rests_until = Time::min()});
+}
+
+void DnsServer::note_answer(const Endpoint& upstream) {
+    Record& record = record_of(upstream);
+    record.answered = std::chrono::steady_clock::now();
+    record.rests_until = Time::min();
+}
+
+// It may be that one name which is slow, if it answered others meanwhile.
+void DnsServer::note_silence(const Endpoint& upstream, Time since) {
+    Record& record = record_of(upstream);
+    if (record.answered < since)
+        record.rests_until = std::chrono::steady_clock::now() + options_.upstream_rest;
 }
 
 DnsDecision DnsServer::decide_now(ByteView query, bool udp) {
@@ -163,12 +178,15 @@ io::Task<std::string> DnsServer::forward(std::string query, bool tcp) {
         const std::size_t position = attempt % servers.size();
         if (refused[position]) continue;
         DnsForward to{.upstream = servers[position], .mark = options_.mark, .timeout = each};
+        const Time asked = std::chrono::steady_clock::now();
         auto answer =
             tcp ? co_await ask_tcp(executor_, to, query) : co_await ask_udp(executor_, to, query);
         if (!answer) {
-            if (answer.error().code == ErrorCode::deadline_exceeded) let_rest(to.upstream);
+            if (answer.error().code == ErrorCode::deadline_exceeded)
+                note_silence(to.upstream, asked);
             continue;
         }
+        note_answer(to.upstream);
         if (is_refusal(dns_rcode(as_bytes(*answer)))) {
             refused[position] = true;
             refusal = std::move(*answer);

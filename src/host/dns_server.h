@@ -4,16 +4,17 @@
 // Forwarding changes nothing of a message but its id, on the way and back: what an upstream
 // truncated stays truncated, and the asker comes back over TCP, which is forwarded over TCP. Each
 // forwarded query has a socket of its own (dns_forward.h). The upstreams are asked in their order,
-// as a resolver does: the first may know names that the others don't. Only one that was silent goes
-// behind the others, for a while. Control loop only.
+// as a resolver does: the first may know names that the others don't. Only one that answered
+// nothing at all while an answer was waited for goes behind the others, for a while. Control loop
+// only.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/ip.h"
@@ -60,6 +61,12 @@ class DnsServer {
 
   private:
     using ListenerPtr = std::shared_ptr<UdpListener>;
+    using Time = std::chrono::steady_clock::time_point;
+    // When it last said anything, and until when it rests.
+    struct Record {
+        Endpoint upstream;
+        Time answered, rests_until;
+    };
     [[nodiscard]] Result<void> open(const Endpoint& wanted);
     [[nodiscard]] io::Task<void> serve_udp(ListenerPtr listener);
     [[nodiscard]] io::Task<void> serve_tcp(std::shared_ptr<io::Acceptor> acceptor);
@@ -70,9 +77,11 @@ class DnsServer {
     [[nodiscard]] io::Task<std::string> forward(std::string query, bool tcp);
     void handle_datagram(const ListenerPtr& listener, const UdpPeer& peer, ByteView query);
     [[nodiscard]] DnsDecision decide_now(ByteView query, bool udp);
+    [[nodiscard]] Record& record_of(const Endpoint& upstream);
     [[nodiscard]] bool is_self(const Endpoint& upstream) const;
     [[nodiscard]] bool rests(const Endpoint& upstream) const;
-    void let_rest(const Endpoint& upstream);
+    void note_answer(const Endpoint& upstream);
+    void note_silence(const Endpoint& upstream, Time since);
     void count(DnsResult result) { ++counts_[static_cast<std::size_t>(result)]; }
 
     io::Executor executor_;
@@ -83,7 +92,7 @@ class DnsServer {
     Counts counts_{};
     std::size_t in_flight_ = 0;
     std::size_t connections_ = 0;
-    std::vector<std::pair<Endpoint, std::chrono::steady_clock::time_point>> resting_; // until
+    std::vector<Record> records_; // of upstreams now or lately in use
     io::TaskGroup tasks_;
 };
 

@@ -293,6 +293,27 @@ TEST_CASE("an upstream that was silent rests for a while, unless no other answer
     CHECK(first.udp_queries() == before + 1); // its rest is over
 }
 
+TEST_CASE("a name that is slow puts no upstream to rest that answers others") {
+    Upstream first([](const std::string& asked, bool) {
+        if (asked.contains("slow")) return std::vector<std::string>{};
+        return answer_all(asked, false);
+    });
+    Upstream second(answer_all);
+    Responder responder({.upstreams = {first.at(), second.at()},
+                         .forward_timeout = std::chrono::milliseconds(2'000)});
+    const TestSocket asker(AF_INET, SOCK_DGRAM);
+    REQUIRE(asker.connect(responder.at()) == 0);
+    asker.send(query("slow.example", 1, {.id = 7}));
+    const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (first.udp_queries() == 0 && std::chrono::steady_clock::now() < patience)
+        std::this_thread::yield();
+    CHECK(ask(responder.at(), "example.com").rcode == 0); // by the first
+    CHECK(read_answer(asker.receive()).id == 7);          // by the second, after a second
+    const int before = first.udp_queries();
+    CHECK(ask(responder.at(), "example.com").rcode == 0);
+    CHECK(first.udp_queries() == before + 1);
+}
+
 TEST_CASE("a lost datagram is asked for again") {
     std::atomic<int> asked = 0;
     Upstream lossy([&](const std::string& message, bool) {
