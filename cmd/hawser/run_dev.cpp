@@ -184,8 +184,11 @@ class DevProgram {
         if (!agent) co_return fail(std::move(agent.error()), "the agent");
         agent_ = agent->get();
         lifecycle_.on_stop([this] { agent_->stop(); }, [this] { agent_->hurry(); });
+        lifecycle_.on_reload([this] { agent_->reload(); });
+        agent_->heed_reload();
         Result<void> result = co_await agent_->run();
         lifecycle_.on_stop(nullptr);
+        lifecycle_.on_reload(nullptr);
         agent_ = nullptr;
         if (!result) co_return fail(std::move(result.error()), "the agent");
         co_return result;

@@ -86,6 +86,7 @@ void print(const agent::JoinResult& joined, const Options& options) {
     if (options.json) {
         print_json({{"identity", joined.node.to_uri()},
                     {"already", joined.already},
+                    {"confirmed", joined.confirmed},
                     {"expires_at", time_json(joined.expires_at)},
                     {"services", joined.services},
                     {"server", joined.server},
@@ -93,8 +94,9 @@ void print(const agent::JoinResult& joined, const Options& options) {
         return;
     }
     if (joined.already) {
-        print_line(std::format("this host already is {}, until {}, and the token is used up",
-                               joined.node.to_uri(), time_text(joined.expires_at)));
+        print_line(std::format("this host already is {}, until {}, and the token is used up{}",
+                               joined.node.to_uri(), time_text(joined.expires_at),
+                               joined.confirmed ? "" : "; no server could be asked about it"));
         return;
     }
     std::string services;

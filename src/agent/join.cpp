@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/join_record.h"
+#include "agent/membership.h"
 #include "agent/server_list.h"
 #include "base/bytes.h"
 #include "base/limits.h"
@@ -78,9 +79,17 @@ bool is_spent(const StateDir& state, const ca::JoinTokenText& token) {
     return read_joined(state).token_id == token.id && !awaits_answer(state, token.id);
 }
 
-JoinResult already(const NodeIdentity& identity) {
+void note_use(const StateDir& state, const ca::JoinTokenText& token) {
+    JoinRecord record = read_joined(state);
+    record.token_id = token.id;
+    if (auto stored = write_joined(state, record); !stored)
+        log::warn("the token's use was not noted", {{"error", stored.error()}});
+}
+
+JoinResult already(const NodeIdentity& identity, bool confirmed) {
     return {.node = identity.id,
             .already = true,
+            .confirmed = confirmed,
             .expires_at = identity.not_after,
             .services = {},
             .server = ""};
@@ -211,6 +220,24 @@ io::Task<Result<JoinResult>> spend(ca::JoinTokenText token, std::vector<Endpoint
                          .server = server.to_string()};
 }
 
+// This host did what it is asked to do. Whether that still holds is the servers' to say.
+io::Task<Result<JoinResult>> confirm(NodeIdentity identity, ca::JoinTokenText token,
+                                     std::vector<Endpoint> servers, const StateDir& state) {
+    if (servers.empty()) servers = read_joined(state).servers;
+    if (servers.empty()) servers = token.servers;
+    const auto known = co_await ask_membership(identity, std::move(servers));
+    if (!known && known.error().code != ErrorCode::unavailable) {
+        co_return fail(known.error().code,
+                       std::format("this host joined with this token, but is not in the mesh any "
+                                   "more ({}): make a new token",
+                                   known.error().message));
+    }
+    if (!known)
+        log::warn("whether the mesh still knows this host is not known",
+                  {{"error", known.error()}});
+    co_return already(identity, known.has_value());
+}
+
 } // namespace
 
 Result<ca::JoinTokenText> read_token(const std::string& text) {
@@ -228,12 +255,13 @@ io::Task<Result<JoinResult>> join(JoinOptions options) {
     const StateDir shared = StateDir::peek(options.data_dir);
     auto before = look_before(shared, *token);
     if (!before) co_return fail(std::move(before.error()));
-    if (*before && is_spent(shared, *token)) co_return already(**before);
+    if (*before && is_spent(shared, *token))
+        co_return co_await confirm(std::move(**before), *token, std::move(options.servers), shared);
     auto state = StateDir::open(options.data_dir);
     if (state) co_return co_await join(std::move(options), *state);
-    // It goes on being who it is, and each file is replaced as a whole: no need to stop it.
-    if (!*before || state.error().code != ErrorCode::already_exists)
-        co_return fail(std::move(state.error()));
+    // An agent goes on being who it is, and each file is replaced as a whole: no need to stop it.
+    // Of two joins, each would write its own.
+    if (!*before || !StateDir::is_agents(shared.path())) co_return fail(std::move(state.error()));
     auto joined = co_await join(std::move(options), shared);
     if (joined && !joined->already) joined->agent_told = StateDir::wake_holder(shared.path());
     co_return joined;
@@ -244,18 +272,14 @@ io::Task<Result<JoinResult>> join(JoinOptions options, const StateDir& state) {
     if (!token) co_return fail(std::move(token.error()));
     auto before = look_before(state, *token);
     if (!before) co_return fail(std::move(before.error()));
-    if (*before && is_spent(state, *token)) co_return already(**before);
+    if (*before && is_spent(state, *token))
+        co_return co_await confirm(std::move(**before), *token, std::move(options.servers), state);
     auto joined = co_await spend(*token, std::move(options.servers), state);
-    // What the servers call a wrong state of a token that exists is its being used up.
-    if (joined || !*before || joined.error().code != ErrorCode::failed_precondition)
-        co_return joined;
-    log::info("the token is used up, and this host is in the mesh", {{"error", joined.error()}});
-    JoinRecord record = read_joined(state);
-    record.token_id = token->id; // not to be asked again
-    if (auto stored = write_joined(state, record); !stored)
-        log::warn("the token's use was not noted", {{"error", stored.error()}});
+    // The token is used up, and its node is in the mesh.
+    if (joined || !*before || joined.error().code != ErrorCode::already_exists) co_return joined;
+    note_use(state, *token);
     (void)forget_join_key(state);
-    co_return already(**before);
+    co_return already(**before, true);
 }
 
 } // namespace hawser::agent

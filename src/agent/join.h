@@ -28,6 +28,7 @@ struct JoinOptions {
 struct JoinResult {
     model::Identity node;
     bool already = false;              // had joined before, and this token is used up
+    bool confirmed = false;            // with `already`: a server says that this is still so
     WallTime expires_at = 0;           // of the node's certificate
     std::vector<std::string> services; // that the token allows; unknown when `already`
     std::string server;                // that answered; empty when `already`
@@ -39,9 +40,10 @@ struct JoinResult {
 
 // Idempotent: a host that is in the token's mesh under the token's name is left alone if the token
 // is the one it joined with, or used up. Also while an agent runs in the folder, which is then
-// told. Codes: invalid (the token's text), failed_precondition (used, other node, other mesh),
-// permission_denied or unauthenticated (expired, or what the server said), unavailable (none
-// reached; the message has the reason of each).
+// told. Codes: invalid (the token's text), already_exists (used by another, or another join is
+// under way here), failed_precondition (used by a node that was deleted, other node, other mesh),
+// permission_denied or unauthenticated (expired, this host was deleted, or what the server said),
+// unavailable (none reached; the message has the reason of each).
 [[nodiscard]] io::Task<Result<JoinResult>> join(JoinOptions options);
 // For the holder of the state folder.
 [[nodiscard]] io::Task<Result<JoinResult>> join(JoinOptions options, const StateDir& state);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -30,12 +31,13 @@ std::string holder(int lock) {
     const ssize_t count = ::pread(lock, text, sizeof text - 1, 0);
     if (count <= 0) return "";
     std::string pid(text, static_cast<std::size_t>(count));
-    while (!pid.empty() && pid.back() == '\n') pid.pop_back();
+    pid.resize(std::min(pid.find_first_not_of("0123456789"), pid.size()));
     return " (process " + pid + ")";
 }
 
 // What an agent whose SIGHUP handler is in place adds to its pid.
 constexpr std::string_view listens_to_reload = " agent";
+constexpr std::size_t lock_bytes = 64;
 
 void write_pid(int lock, std::string_view role = "") {
     const std::string pid = std::to_string(::getpid()) + std::string(role) + "\n";
@@ -94,8 +96,13 @@ void StateDir::heed_reload() const {
     write_pid(lock_, listens_to_reload);
 }
 
+bool StateDir::is_agents(const std::string& path) {
+    const auto text = host::read_file(path + "/lock", lock_bytes);
+    return text && text->contains(listens_to_reload);
+}
+
 bool StateDir::wake_holder(const std::string& path) {
-    const auto text = host::read_file(path + "/lock", 64);
+    const auto text = host::read_file(path + "/lock", lock_bytes);
     // Another `hawser join` holds the lock, too; the signal would end it.
     if (!text || !text->contains(listens_to_reload)) return false;
     pid_t pid = 0;

@@ -30,7 +30,8 @@ class StateDir {
     // Asks the agent that holds the folder to look at it again (SIGHUP). False: none has said that
     // it heeds that.
     static bool wake_holder(const std::string& path);
-    void heed_reload() const; // this process handles SIGHUP from now on
+    static bool is_agents(const std::string& path); // that one holds it
+    void heed_reload() const;                       // this process handles SIGHUP from now on
     // Only to look: neither made nor locked.
     static StateDir peek(std::string path) { return StateDir(std::move(path), -1); }
 

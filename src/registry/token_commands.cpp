@@ -39,6 +39,19 @@ void remove_disallowed_instances(const model::Node& node, Draft& draft) {
     }
 }
 
+// Two refusals: to a host that is in the mesh by this token, the first says that all is well.
+std::unexpected<Error> used(const model::JoinToken& token, const Draft& draft) {
+    const std::string what = std::format("join token '{}' was used already, at {}", token.id,
+                                         format_time(token.used_at));
+    if (!token.server.empty()) return fail(ErrorCode::already_exists, what);
+    const auto* node = draft.get<model::Node>(token.node);
+    if (node != nullptr && node->joined_at <= token.used_at)
+        return fail(ErrorCode::already_exists, what);
+    return fail(
+        ErrorCode::failed_precondition,
+        std::format("{}, and node '{}' was deleted since: make a new token", what, token.node));
+}
+
 } // namespace
 
 void forget_keys_of(const std::string& node, Draft& draft) {
@@ -68,11 +81,7 @@ Result<const model::JoinToken*> usable_token(const std::string& id, Joiner joine
                                 model::to_string(kind), name, other, other.empty() ? "" : " ",
                                 quote(joiner.name)));
     }
-    if (token->used_at != 0) {
-        return fail(ErrorCode::failed_precondition,
-                    std::format("join token '{}' was used already, at {}", token->id,
-                                format_time(token->used_at)));
-    }
+    if (token->used_at != 0) return used(*token, draft);
     if (now >= token->expires_at) {
         return fail(ErrorCode::unauthenticated,
                     std::format("join token '{}' expired at {}", token->id,

@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <optional>
+
 #include "agent/join_record.h"
 #include "host/files.h"
 #include "mesh.h"
@@ -24,6 +27,10 @@ struct JoinCase {
     }
 };
 
+io::Task<void> join_into(JoinOptions options, std::optional<Result<JoinResult>>& result) {
+    result = co_await agent::join(std::move(options));
+}
+
 TEST_CASE("a token enrols a host once; again on the same host is fine without using it") {
     JoinCase test;
     const std::string token = test.mesh.make_token("web-1", {"web", "api"});
@@ -36,11 +43,33 @@ TEST_CASE("a token enrols a host once; again on the same host is fine without us
 
     const JoinResult again = value_of(test.join(test.options(token)));
     CHECK(again.already);
+    CHECK(again.confirmed);
     CHECK(again.node == first.node);
     // Even while the agent runs and holds the folder, and with no server.
     const StateDir held = value_of(StateDir::open(test.mesh.folder.path("web-1")));
     test.mesh.stop_server();
-    CHECK(value_of(test.join(test.options(token))).already);
+    const JoinResult alone = value_of(test.join(test.options(token)));
+    CHECK(alone.already);
+    CHECK_FALSE(alone.confirmed);
+}
+
+TEST_CASE("of two joins at once on a host one uses its token, and the other says why not") {
+    JoinCase test;
+    const auto both_at_once = [&](const std::string& one, const std::string& other) {
+        std::array<std::optional<Result<JoinResult>>, 2> results;
+        io::TaskGroup tasks(test.mesh.loop.executor());
+        tasks.spawn(join_into(test.options(one), results[0]));
+        tasks.spawn(join_into(test.options(other), results[1]));
+        REQUIRE(test.mesh.loop.until([&] { return tasks.size() == 0; }));
+        CHECK(value_of(*results[0]).services == std::vector<std::string>{"web"});
+        CHECK(message_of(*results[1]).contains("another hawser process uses"));
+    };
+    const std::string first = test.mesh.make_token("web-1", {"web"});
+    const std::string second = test.mesh.make_token("web-1", {"api"});
+    both_at_once(first, second);
+    // Neither by a host that is in the mesh already.
+    both_at_once(test.mesh.make_token("web-1", {"web"}), second);
+    CHECK(value_of(test.join(test.options(second))).services == std::vector<std::string>{"api"});
 }
 
 TEST_CASE("a new token is used by a host that joined before, also while its agent runs") {
@@ -49,6 +78,7 @@ TEST_CASE("a new token is used by a host that joined before, also while its agen
     CHECK(test.join(test.options(first)));
     const std::string second = test.mesh.make_token("web-1", {"web", "api"});
     const StateDir held = value_of(StateDir::open(test.mesh.folder.path("web-1")));
+    held.heed_reload();
     succeed(host::write_file(held.cache_file(), "what it knew"));
     const JoinResult again = value_of(test.join(test.options(second)));
     CHECK_FALSE(again.already);
@@ -64,13 +94,17 @@ TEST_CASE("a new token is used by a host that joined before, also while its agen
     CHECK_FALSE(test.join(test.options(second)));
 }
 
-TEST_CASE("a host that the mesh forgot comes back with a new token") {
+TEST_CASE("a host that the mesh forgot comes back with a new token, not with the old one") {
     JoinCase test;
-    CHECK(test.join(test.options(test.mesh.make_token("web-1", {"web"}))));
+    const std::string old = test.mesh.make_token("web-1", {"web"});
+    CHECK(test.join(test.options(old)));
     v1::DeleteRequest forget;
     forget.set_kind("node");
     forget.set_name("web-1");
     (void)test.mesh.call<v1::DeleteResponse>("Delete", std::move(forget));
+    CHECK(message_of(test.join(test.options(old))).contains("make a new token"));
+    succeed(host::remove_file(test.mesh.folder.path("web-1/joined"))); // asks with the token itself
+    CHECK(message_of(test.join(test.options(old))).contains("make a new token"));
     const std::string token = test.mesh.make_token("web-1", {"web"});
     CHECK_FALSE(value_of(test.join(test.options(token))).already);
 }
@@ -103,6 +137,7 @@ TEST_CASE("a running agent uses what joining once more brought") {
     config::AgentConfig config = test.mesh.agent_config("web-1", {"web"});
     config.services = {caller("web", "api"), offered("api", 1)};
     auto agent = test.mesh.start(config);
+    agent->agent().heed_reload(); // as the program does
     const auto certificates = [&] {
         int valid = 0;
         for (const v1::CertificateState& each : agent->status().certificates())

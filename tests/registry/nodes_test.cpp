@@ -31,7 +31,7 @@ TEST_CASE("each way a token can be wrong has its own words") {
     CHECK(error.message.find("is for node 'web-1', not for 'web-9'") != std::string::npos);
 
     error = mesh.refused(model::JoinNode{.token_id = "bb", .node = "web-2", .now = now});
-    CHECK(error.code == ErrorCode::failed_precondition);
+    CHECK(error.code == ErrorCode::already_exists);
     CHECK(error.message.find("was used already") != std::string::npos);
 
     error = mesh.refused(model::JoinNode{.token_id = "aa", .node = "web-1", .now = now + 600'000});
@@ -202,10 +202,10 @@ TEST_CASE("a join is repeated for the key that did it, as long as the token live
     again.key = std::string(32, 'x');
     CHECK(mesh.refused(again).message.find("was used already") != std::string::npos);
     again.key = "";
-    CHECK(mesh.refused(again).code == ErrorCode::failed_precondition);
+    CHECK(mesh.refused(again).code == ErrorCode::already_exists);
     again.key = key;
     again.now = now + 600'000;
-    CHECK(mesh.refused(again).code == ErrorCode::failed_precondition);
+    CHECK(mesh.refused(again).code == ErrorCode::already_exists);
 }
 
 TEST_CASE("a key of a length that is none is refused") {

@@ -45,7 +45,7 @@ TEST_CASE("a token is good once, for its node, in its time, with its secret") {
     MeshFixture mesh;
     const ca::JoinTokenText used = mesh.create_token("web-1", {"web"});
     REQUIRE(mesh.join(used).has_value());
-    CHECK(mesh.join(used).error().code == ErrorCode::failed_precondition);
+    CHECK(mesh.join(used).error().code == ErrorCode::already_exists);
 
     const ca::JoinTokenText other = mesh.create_token("web-2", {"web"});
     const Result<Host> wrong_node = mesh.join(other, "web-3");
@@ -223,7 +223,7 @@ TEST_CASE("a host whose answer was lost asks again with its key and gets in; ano
     if (!again) FAIL(again.error().message);
     CHECK(again->joined.services().size() == 1);
     CHECK(mesh.sign(*again, "", identity(model::IdentityKind::node, "web-1")).has_value());
-    CHECK(mesh.join(token).error().code == ErrorCode::failed_precondition);
+    CHECK(mesh.join(token).error().code == ErrorCode::already_exists);
     mesh.restart_server();
     CHECK(mesh.join(token, {}, key).has_value());
     delete_node(mesh, "web-1");
