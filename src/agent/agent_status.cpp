@@ -119,8 +119,15 @@ void Agent::add_warnings(v1::AgentStatusResponse& status) const {
                              report.id.to_uri(), format_time(report.not_after), report.last_error));
         }
     }
-    if (interception_ && !interception_->intact())
+    if (!interception_) return;
+    if (!interception_->intact())
         warn("the kernel rules are not in place: " + interception_->last_error());
+    for (const Endpoint& nameserver : interception_->uncaptured()) {
+        warn(
+            std::format("names of the mesh are not found when a program asks {} of resolv.conf: "
+                        "beside this host's own resolver no other is captured",
+                        nameserver.address.to_string()));
+    }
 }
 
 io::Task<Result<host::KernelStatus>> Agent::kernel_status() {

@@ -109,6 +109,15 @@ std::string Interception::intended() const {
     return rules_.intent() ? host::render(*rules_.intent()) : "";
 }
 
+std::vector<Endpoint> Interception::uncaptured() {
+    if (!rules_.intent() || options_.dns_port == 0) return {};
+    std::vector<Endpoint> others = resolv_conf_.nameservers();
+    const auto captured = host::capturable(others, host::is_own_address);
+    std::erase_if(others,
+                  [&](const Endpoint& each) { return std::ranges::contains(captured, each); });
+    return others;
+}
+
 host::KernelIntent Interception::intent_for(const model::TrustDomain& domain) {
     host::KernelIntent intent;
     if (domain.vip4 != Cidr{}) intent.vip4 = domain.vip4;

@@ -52,10 +52,9 @@ class Interception {
     // The mesh's ranges are these now; soon the kernel's, too.
     void update(const model::TrustDomain& domain);
     void set_service_ports(std::vector<std::uint16_t> ports); // soon the kernel's, too
-    [[nodiscard]] io::Task<Result<void>> leave();
-    [[nodiscard]] bool touched() const {
-        return touched_;
-    } // the kernel, or tried to             // as on_exit says; again: fine
+    [[nodiscard]] io::Task<Result<void>> leave();             // as on_exit says; again: fine
+    // The kernel, or tried to.
+    [[nodiscard]] bool touched() const { return touched_; }
 
     [[nodiscard]] bool installed() const { return installed_; }
     // Whether the last look found the rules as they should be.
@@ -63,6 +62,9 @@ class Interception {
     [[nodiscard]] const std::string& last_error() const { return last_error_; }
     [[nodiscard]] io::Task<Result<host::KernelStatus>> status();
     [[nodiscard]] std::string intended() const; // the script; "" before install()
+    // Nameservers of resolv.conf whose traffic is left alone: who asks them learns nothing of the
+    // mesh. Empty before install(), and where DNS is not captured.
+    [[nodiscard]] std::vector<Endpoint> uncaptured();
 
   private:
     [[nodiscard]] host::KernelIntent intent_for(const model::TrustDomain& domain);

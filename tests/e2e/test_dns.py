@@ -63,6 +63,17 @@ def test_other_names_are_asked_outside(mesh):
     check_contains(dig(web, "nobody.test"), "status: NXDOMAIN", "NXDOMAIN from outside")
 
 
+def test_nameservers_that_are_not_captured_are_told(mesh):
+    mesh.start_server()
+    agent = mesh.add_agent("web", [service("web", user=WEB_UID)])
+    agent.enrol()
+    agent.start()
+    check_equal(agent.status()["warnings"], [], "warnings with remote nameservers only")
+    agent.host.file("resolv.conf", f"nameserver 127.0.0.53\nnameserver {GATEWAY4}\n")
+    [warning] = agent.wait_status(lambda status: status["warnings"], 10, "a warning")["warnings"]
+    check_contains(warning, GATEWAY4, "the nameserver that is not captured")
+
+
 def test_a_resolver_of_the_hosts_own_is_asked_and_reaches_its_upstreams(mesh):
     """As with systemd-resolved or dnsmasq beside a nameserver of the network."""
     mesh.start_server()
