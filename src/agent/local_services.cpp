@@ -184,7 +184,8 @@ host::InstanceHealth LocalServiceSet::health_of(const Entry& entry) const {
     if (entry.instance.port == 0) return {.health = model::Health::passing, .reason = ""};
     if (draining_) return {.health = model::Health::critical, .reason = *draining_};
     host::InstanceHealth health = checks_.health(entry.instance.key());
-    health.reason = fit_reason(health.reason);
+    const bool unchecked = entry.config.checks.empty() && health.health == model::Health::passing;
+    health.reason = unchecked ? "unchecked" : fit_reason(health.reason);
     return health;
 }
 

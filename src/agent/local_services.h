@@ -2,7 +2,7 @@
 // dialled, and how healthy it is. What the data plane decides with (proxy::LocalServices), what
 // the registry is told (model::Instance), and what `status` shows.
 //
-// An instance without checks is passing. Control loop only.
+// An instance without checks is passing, for the reason "unchecked". Control loop only.
 #pragma once
 
 #include <functional>

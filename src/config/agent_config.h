@@ -45,7 +45,7 @@ struct ServiceConfig {
     std::string file;                // that it stands in
     std::map<std::string, std::string> labels;
     std::uint32_t weight = 1;
-    std::vector<CheckConfig> checks;
+    std::vector<CheckConfig> checks; // with a port and no key `check`: one, tcp
     std::vector<UpstreamConfig> upstreams;
 
     bool operator==(const ServiceConfig&) const = default;

@@ -109,6 +109,8 @@ ServiceConfig read_service(Table& table, const std::string& file) {
     table.integer("weight", service.weight, 0U, limits::instance_weight);
     table.tables("check", checks_per_service,
                  [&](Table& check) { service.checks.push_back(read_check(check)); });
+    // Nobody is sent to a port where nothing listens; who wants that says so with `check = []`.
+    if (service.port != 0 && !table.has("check")) service.checks.push_back({});
     table.tables("upstream", upstreams_per_service, [&](Table& upstream) {
         service.upstreams.push_back(read_upstream(upstream, file));
     });

@@ -48,6 +48,8 @@ TEST_CASE("a service without checks is passing, with a check critical until its 
     CHECK(instance.key() == "web-1/api/8080");
     CHECK(instance.labels == plain.labels);
     CHECK(instance.weight == 3);
+    CHECK(instance.health_reason == "unchecked");
+    CHECK(set->instances().at(1).health_reason.empty());
 
     // It stops answering: told at once.
     acceptor.close();

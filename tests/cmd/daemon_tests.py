@@ -43,7 +43,7 @@ class Mesh:
             intercept = {{ mode = "explicit" }}
             dns = {{ listen = "127.0.0.1:0" }}
             metrics = {{ listen = "127.0.0.1:0" }}
-            """ + "".join(f'[[service]]\nname = "{service}"\nport = {port}\n'
+            """ + "".join(f'[[service]]\nname = "{service}"\nport = {port}\ncheck = []\n'
                           for service, port in services))
 
     def start_agent(self, name, *services):
@@ -113,6 +113,9 @@ def test_join_and_again(host):
     mesh = Mesh(host)
     token = mesh.json("token", "create", "--node", "web-1", "--services", "web")["token"]
     state = str(host.folder / "state")
+    config = host.file("agent.toml", 'node = "web-2"\n')
+    pasted = host.expect(1, "join", token, "-c", config, "--data-dir", state)
+    contains(pasted.stderr, "the token is for node 'web-1', this host is 'web-2'", "another's token")
     joined = host.json("join", token, "--data-dir", state)
     equal(joined["identity"], "spiffe://hawser.local/node/web-1", "identity")
     equal((joined["already"], joined["services"]), (False, ["web"]), "first")

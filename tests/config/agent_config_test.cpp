@@ -105,6 +105,17 @@ name = "web"
     CHECK_FALSE(config.services[1].user.has_value());
 }
 
+TEST_CASE("a service that says nothing of checks is checked for accepting connections") {
+    const auto checks = [](const std::string& more) {
+        const auto read = parse_agent_config("[[service]]\nname = \"api\"\n" + more, "agent.toml");
+        REQUIRE_MESSAGE(read.has_value(), read.error().message);
+        return read->services.at(0).checks;
+    };
+    CHECK(checks("port = 80\n") == std::vector{CheckConfig{.kind = CheckKind::tcp}});
+    CHECK(checks("port = 80\ncheck = []\n").empty());
+    CHECK(checks("").empty()); // it only calls
+}
+
 TEST_CASE("every key of server.toml arrives where it belongs") {
     const Result<ServerConfig> read = parse_server_config(R"(
 node = "s1"

@@ -66,6 +66,22 @@ def test_an_instance_that_dies_is_out_within_interval_plus_one_second(mesh):
     others_answer(web, "api-2")
 
 
+def test_a_service_that_names_no_check_is_checked_for_accepting_connections(mesh):
+    mesh.start_server()
+    agent = mesh.add_agent("api", [{"name": "api", "port": 8080}, {"name": "db", "port": 5432},
+                                   service("cache", port=6379)])
+    start_greeter(agent.host, 5432, "hello")
+    agent.enrol()
+    agent.start()
+    expected = {"api": "critical", "db": "passing", "cache": "passing"}
+    status = agent.wait_status(
+        lambda status: {each["name"]: each["health"] for each in status["services"]} == expected,
+        10, "their health")
+    reasons = {each["name"]: each["reason"] for each in status["services"]}
+    check("127.0.0.1:8080" in reasons["api"], reasons["api"])
+    check_equal((reasons["db"], reasons["cache"]), ("", "unchecked"), "reasons")
+
+
 def test_an_http_check_looks_at_the_status(mesh):
     mesh.start_server()
     check_list = [{"http": "/healthz", "interval": "1s", "timeout": "1s"}]
