@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "console.h"
 #include "daemon_client.h"
+#include "leftovers.h"
 #include "lifecycle.h"
 #include "model/proto/control.pb.h"
 #include "verbs.h"
@@ -46,7 +47,11 @@ int run(const Options& options) {
     DaemonClient client(options.target, {agent_socket});
     const auto status = client.call<v1::InterceptStatusResponse>("/hawser.v1.Agent/InterceptStatus",
                                                                  v1::InterceptStatusRequest());
-    if (!status) return client.report(status.error());
+    if (!status) {
+        const int code = client.report(status.error());
+        warn_of_leftovers(status.error());
+        return code;
+    }
     if (options.json) {
         print_json({{"mode", status->mode()},
                     {"matches", status->matches()},

@@ -1,10 +1,12 @@
 #include <unistd.h>
 
+#include <format>
 #include <optional>
 
 #include "console.h"
 #include "daemon_client.h"
 #include "io/clock.h"
+#include "leftovers.h"
 #include "status_view.h"
 #include "verbs.h"
 
@@ -69,6 +71,15 @@ int show_one(const Options& options) {
     return done;
 }
 
+int report_nobody() {
+    report({ErrorCode::unavailable,
+            std::format("neither an agent nor a server runs here: there is no {} and no {}; see "
+                        "systemctl status hawser-agent hawser-server, or name another with "
+                        "--socket or --server",
+                        agent_socket, server_socket)});
+    return unreachable;
+}
+
 // Whichever daemons run on this host.
 int show_host(const Options& options) {
     DaemonClient agent_client(options.target, {agent_socket});
@@ -77,9 +88,11 @@ int show_host(const Options& options) {
     const auto server = ask_server(server_client);
     const bool agent_there = ::access(agent_socket, F_OK) == 0;
     const bool server_there = ::access(server_socket, F_OK) == 0;
+    if (!agent) warn_of_leftovers(agent.error());
     if (!agent && !server) {
-        if (agent_there || !server_there) return agent_client.report(agent.error());
-        return server_client.report(server.error());
+        if (!agent_there && !server_there) return report_nobody();
+        return agent_there ? agent_client.report(agent.error())
+                           : server_client.report(server.error());
     }
     int code = done; // a socket without an answer is worth saying, beside the other's answer
     if (!agent && agent_there) code = agent_client.report(agent.error());

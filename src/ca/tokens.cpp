@@ -104,7 +104,7 @@ Result<std::string_view> without_prefix(std::string_view text, std::string_view 
 Result<std::string> checked_body(std::string_view encoded) {
     if (encoded.size() > longest_text) return invalid("join token: too long");
     auto bytes = from_base64url(encoded);
-    if (!bytes) return fail(std::move(bytes.error()), "join token");
+    if (!bytes) return invalid("join token: mistyped or cut short (" + bytes.error().message + ")");
     if (bytes->size() <= checksum_bytes) return invalid("join token: cut short");
     const std::string checksum = bytes->substr(bytes->size() - checksum_bytes);
     bytes->resize(bytes->size() - checksum_bytes);

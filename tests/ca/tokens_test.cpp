@@ -112,6 +112,8 @@ TEST_CASE("each malformed join token has its own error") {
     CHECK(errors[0] == "join token: empty");
     CHECK(errors[1] == "join token: does not begin with 'hwj1.'");
     CHECK(errors[2] == "join token: this is an operator token");
+    for (const int mistyped : {4, 5})
+        CHECK(errors[mistyped].starts_with("join token: mistyped or cut short ("));
     CHECK(errors[7] == "join token: mistyped or cut short (its checksum does not match)");
     CHECK(errors[8] == "join token: of version 2, made by another hawser");
 }

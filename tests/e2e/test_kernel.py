@@ -72,8 +72,12 @@ def test_the_rules_of_a_killed_agent_are_removed_by_its_unit(mesh):
     agent = start_host(mesh)
     agent.kill_9()
     check_equal(tables(agent), ["table inet hawser"], "left by the killed agent")
+    asked = agent.hawser("intercept", "status")
+    check_equal(asked.returncode, 3, "intercept status with no agent")
+    check_contains(asked.stderr, "hawser intercept leave", "what it says of the rules")
     run_exec_stop_post(agent)
     check_equal((tables(agent), mesh_routes(agent)), ([], ""), "tables and routes")
+    check("kernel rules" not in agent.hawser("intercept", "status").stderr, "there are none")
     check_equal(agent.host.output("dig", "+short", "outside.test"), "192.0.2.7\n",
                 "the host's own lookups")
     run_exec_stop_post(agent)  # nothing there: fine
@@ -94,6 +98,27 @@ def test_the_rules_of_a_killed_agent_are_closed_if_it_was_to_close_them(mesh):
     check_equal(outsider.call(lambda: refused(host_address, 8080)), "refused", "a service's port")
     check_equal(agent.host.output("dig", "+short", "outside.test"), "192.0.2.7\n",
                 "the host's own lookups")
+
+
+def test_an_agent_that_ends_before_its_rules_are_there_takes_those_of_the_killed_one_along(mesh):
+    agent = start_host(mesh)
+    agent.kill_9()
+    check_equal(tables(agent), ["table inet hawser"], "left by the killed agent")
+    ready, done = os.pipe(), os.pipe()
+
+    def occupy():
+        with socket.create_server(("127.0.0.1", 15053)):
+            os.write(ready[1], b"!")
+            os.read(done[0], 1)
+        return True
+
+    occupied = agent.host.background(occupy)
+    os.read(ready[0], 1)
+    check(agent.launch().wait(20) != 0, "it cannot start without its port")
+    check_equal((tables(agent), mesh_routes(agent)), ([], ""), "tables and routes")
+    os.write(done[1], b"!")
+    occupied.result()
+    agent.start()
 
 
 def test_an_agent_in_explicit_mode_removes_what_it_left_in_transparent_mode(mesh):

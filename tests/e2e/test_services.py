@@ -105,3 +105,8 @@ def test_sighup_reads_what_cannot_be_watched(mesh):
     api.process.popen.send_signal(signal.SIGHUP)
     mesh.wait_passing("db", 1)
     check(api.process.running(), "SIGHUP ends nothing")
+    check("a restart is needed" not in api.logs(), "the agent's own file has not changed")
+    api.config["zone"] = "eu-west-1/b"
+    api.write_config()
+    api.process.popen.send_signal(signal.SIGHUP)
+    wait_until(lambda: "a restart is needed" in api.logs(), 10, "what SIGHUP does not do is said")
