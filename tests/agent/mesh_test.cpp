@@ -1,5 +1,6 @@
 // Two agents and a server, whole, in one process: what passes, what doesn't, and what survives.
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
 #include <filesystem>
 #include <format>
@@ -224,6 +225,26 @@ TEST_CASE("an agent that stops takes its instances out before it goes") {
     }));
     CHECK(hosts.api_agent->end());
     CHECK(out_before_the_end);
+}
+
+TEST_CASE("an agent that stops enforces what it hears for as long as its connections last") {
+    TwoHosts hosts;
+    hosts.start();
+    hosts.mesh.allow("web", "api");
+    REQUIRE(hosts.mesh.talks(hosts.web_agent->upstream()));
+    io::Socket held = value_of(hosts.mesh.loop.run(
+        io::connect_tcp(hosts.mesh.loop.executor(), hosts.web_agent->upstream())));
+    char echoed = 0;
+    REQUIRE(::send(held.native_handle(), "x", 1, MSG_NOSIGNAL) == 1);
+    REQUIRE(hosts.mesh.loop.until(
+        [&] { return ::recv(held.native_handle(), &echoed, 1, MSG_DONTWAIT) == 1; }));
+
+    hosts.api_agent->agent().stop();
+    REQUIRE(hosts.mesh.loop.until([&] { return Mesh::usable(*hosts.web_agent, "api") == 0; }));
+    hosts.mesh.allow("batch", "api"); // returns when every agent enforces it
+    CHECK_FALSE(hosts.api_agent->ended());
+    held.close();
+    CHECK(hosts.mesh.loop.until([&] { return hosts.api_agent->ended(); }, 30s));
 }
 
 TEST_CASE("certificates are renewed under traffic, long before they expire") {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "rpc/framing.h"
+#include "rpc/message_memory.h"
 #include "rpc/test_server.h"
 
 namespace hawser::test {
@@ -147,6 +148,17 @@ TEST_CASE("what all connections hold is bounded together") {
     REQUIRE(loop.until([&] { return call(loop, *client, std::string(900'000, 'x')).has_value(); }));
 }
 
+TEST_CASE("who holds little has room, whatever the others hold") {
+    rpc::MessageMemory whole(100'000);
+    rpc::MessageMemory greedy(1 << 20, &whole), modest(1 << 20, &whole), small(10, &whole);
+    CHECK(greedy.change(0, 100'000));
+    CHECK_FALSE(greedy.change(100'000, 100'001));
+    CHECK(modest.change(0, rpc::own_share));
+    CHECK_FALSE(modest.change(rpc::own_share, rpc::own_share + 1));
+    CHECK(modest.change(rpc::own_share + 1, 100));
+    CHECK_FALSE(small.change(0, 11)); // a bound of its own
+}
+
 TEST_CASE("many messages that hold nothing are bounded as well") {
     TestLoop loop;
     rpc::ServerOptions options = open_options();
@@ -284,6 +296,11 @@ TEST_CASE("a stranger has few calls at a time") {
             raw.streams, [](const auto& each) { return each->closed == H2Code::refused_stream; });
     };
     REQUIRE(loop.until([&] { return refused() == 3; }));
+    // And no guard is asked for more: what it looks up is work, too.
+    TestStream& guarded = raw.ask("/test/Guarded");
+    REQUIRE(loop.until([&] { return guarded.closed.has_value(); }));
+    CHECK(guarded.closed == H2Code::refused_stream);
+    CHECK(server.seen.asked == 0);
 }
 
 } // namespace hawser::test
