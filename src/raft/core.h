@@ -58,7 +58,7 @@ class Core {
     [[nodiscard]] ServerId leader() const;
     // Leadership is on its way to this server; no_server: it is not.
     [[nodiscard]] ServerId transferring_to() const;
-    // As a leader sees the others, in the configuration's order; on other servers: nothing.
+    // As a leader sees the others, ascending; on other servers: nothing.
     [[nodiscard]] std::vector<PeerStatus> peers() const;
     [[nodiscard]] Position last() const { return log_.last(); }
     [[nodiscard]] Index last_index() const { return log_.last().index; }
@@ -146,6 +146,7 @@ class Core {
     void send_entries(ServerId to, Progress& peer);
     void send_probe(ServerId to, Progress& peer);
     void replicate();
+    void heed(ServerId from, Progress& peer, const AppendReply& reply);
     void rewind(ServerId from, Progress& peer, const AppendRejection& rejection);
     [[nodiscard]] Progress* peer(ServerId server);
 

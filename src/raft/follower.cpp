@@ -34,7 +34,6 @@ void Core::on(ServerId from, AppendRequest request) {
     if (!follow(from)) return;
     const bool new_round = request.round > following_.round;
     following_.round = std::max(following_.round, request.round);
-    const bool empty = request.entries.empty();
     if (!cut_committed(request)) return;
     if (!log_.holds(request.previous)) {
         reply_append(AppendRejection{.index = request.previous.index,
@@ -45,15 +44,19 @@ void Core::on(ServerId from, AppendRequest request) {
     // What is there already stays, or a late message would undo newer ones (§3.5).
     const auto news = std::ranges::find_if(
         request.entries, [this](const Entry& entry) { return !log_.holds(entry.position()); });
+    if (news != request.entries.end() && news->index <= following_.matched) {
+        refuse(ErrorCode::corrupt, std::format("the leader of term {} contradicts its own entry {}",
+                                               hard_state_.term, news->index));
+        return;
+    }
     if (news != request.entries.end() && outstanding_.size() >= most_writes_under_way) {
         refuse(ErrorCode::resource_exhausted, "the disk cannot keep up with the leader");
         return;
     }
-    const bool repeated = news == request.entries.end() && !empty;
     write({std::make_move_iterator(news), std::make_move_iterator(request.entries.end())});
     following_.matched = std::max(following_.matched, end);
     heed_commit(request.commit);
-    if (new_round || repeated) reply_append();
+    new_round ? reply_append() : acknowledge();
 }
 
 // What is committed here is the leader's too, and perhaps no longer held. Takes it out of the
@@ -95,7 +98,7 @@ void Core::reply_append(std::optional<AppendRejection> rejection) {
                                         .rejection = rejection});
 }
 
-// The disk got further: one answer for all appends that it now holds.
+// More of the leader's log is known to be on the disk: one answer for all appends that it holds.
 void Core::acknowledge() {
     if (following_.leader == no_server || durable_match() <= following_.acknowledged) return;
     reply_append();

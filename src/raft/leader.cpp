@@ -19,7 +19,6 @@ void Core::become_leader() {
     leading_ = {.since = now_, .next_heartbeat = now_ + options_.heartbeat};
     track_peers();
     append(EntryKind::noop, make_payload({}));
-    ++leading_.round;
     for (auto& [id, peer] : leading_.peers) send_probe(id, peer);
 }
 
@@ -63,9 +62,11 @@ void Core::on(Propose propose) {
     }
     if (propose.commands.empty()) return;
     const Position last = log_.last();
-    if (last.index - commit_ + propose.commands.size() > options_.uncommitted_entries) {
-        refuse(ErrorCode::resource_exhausted,
-               std::format("{} entries wait for a majority of the servers", last.index - commit_));
+    const Index waiting = last.index - std::min(commit_, durable_);
+    if (waiting + propose.commands.size() > options_.uncommitted_entries) {
+        refuse(
+            ErrorCode::resource_exhausted,
+            std::format("{} entries wait for the disks of a majority and of this server", waiting));
         return;
     }
     actions_.accepted = Accepted{.first_index = last.index + 1, .term = hard_state_.term};

@@ -35,7 +35,7 @@ struct Options {
     Index trailing_entries = 8192;
     Index trailing_for_peers = 65'536;
 
-    // Accepted and not yet committed.
+    // Accepted, and not yet committed or not yet on this server's disk.
     Index uncommitted_entries = 16'384;
     std::size_t reads_in_flight = 16'384;
 };

@@ -47,11 +47,13 @@ struct Progress {
     using State = PeerStatus::State;
 
     State state = State::probe;
-    Index match = 0; // up to here the logs agree and the peer's is on disk
-    Index next = 1;  // sent next; in `probe`, where agreement is looked for
-    std::deque<Index>
-        in_flight{};         // `replicate`: the last entry of each append not yet acknowledged
-    std::uint64_t round = 0; // the newest heartbeat it answered
+    Index match = 0;    // up to here the logs agree and the peer's is on disk
+    Index received = 0; // up to here they agree, as the newest answer has it
+    Index next = 1;     // sent next; in `probe`, where agreement is looked for
+    // `replicate`: the last entry of each append not yet acknowledged
+    std::deque<Index> in_flight{};
+    std::uint64_t round = 0;       // the newest heartbeat it answered
+    std::uint64_t probe_round = 0; // what does not answer this one is from before the probe
     std::optional<Instant> contact{};
     std::optional<SnapshotSending> sending{}; // `snapshot`
     // The entry that removed it, while it is still to be told, and until when.

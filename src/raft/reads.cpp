@@ -54,7 +54,7 @@ void Core::confirm_reads() {
             send(read.from, ReadReply{.token = read.id, .index = commit_});
         }
     }
-    if (any && !reads.empty() && reads.front().round > leading_.round) {
+    if (any && !reads.empty() && reads.front().round > leading_.broadcast) {
         begin_round();
         confirm_reads(); // a sole voter needs nobody's answer
     }

@@ -18,7 +18,7 @@ Progress* Core::peer(ServerId server) {
 
 // A heartbeat to everyone. Who answers it knew of no newer leader after it was sent.
 void Core::begin_round() {
-    ++leading_.round;
+    leading_.broadcast = ++leading_.round;
     for (auto& [id, peer] : leading_.peers) send_append(id, peer, {});
 }
 
@@ -53,12 +53,15 @@ void Core::send_entries(ServerId to, Progress& peer) {
     }
 }
 
-// One append, where agreement is looked for.
+// One append, where agreement is looked for, that is to be answered at once. What the peer says in
+// answer to earlier ones no longer counts: or every append that was overtaken would have all that
+// follow sent once more, and each of those again.
 void Core::send_probe(ServerId to, Progress& peer) {
     if (!log_.term_at(peer.next - 1)) {
         begin_snapshot(to, peer);
         return;
     }
+    peer.probe_round = ++leading_.round;
     send_append(to, peer, log_.slice(peer.next, options_.append_entries, options_.append_bytes));
 }
 
@@ -75,22 +78,17 @@ void Core::on(ServerId from, const AppendReply& reply) {
         return;
     }
     peer.contact = now_;
-    peer.round = std::max(peer.round, reply.round);
     peer.acknowledge(reply.match);
+    if (reply.round >= peer.round) { // the newest there is: after a restart the peer has less
+        peer.round = reply.round;
+        peer.received = reply.received;
+    }
     if (peer.sending && peer.sending->base.position.index > 0 &&
         peer.match >= peer.sending->base.position.index) {
         end_snapshot(from, peer);
         peer.enter_replicate(peer.match + 1);
     }
-    if (reply.rejection) {
-        rewind(from, peer, *reply.rejection);
-    } else if (peer.state == Progress::State::probe) {
-        if (reply.received + 1 >= peer.next) {
-            peer.enter_replicate(reply.received + 1);
-        } else if (!log_.term_at(peer.next - 1)) {
-            begin_snapshot(from, peer);
-        }
-    }
+    if (reply.round >= peer.probe_round) heed(from, peer, reply);
     advance_commit();
     if (role_ != Role::leader) return;
     confirm_reads();
@@ -98,19 +96,29 @@ void Core::on(ServerId from, const AppendReply& reply) {
     send_entries(from, peer);
 }
 
-// The peer lacks what the append built on. What it acknowledged it has: go back there, or as far
-// as the hint allows, and try one append before sending ahead again.
+void Core::heed(ServerId from, Progress& peer, const AppendReply& reply) {
+    if (reply.rejection) {
+        rewind(from, peer, *reply.rejection);
+    } else if (peer.state == Progress::State::probe && reply.received + 1 >= peer.next) {
+        peer.enter_replicate(reply.received + 1);
+    } else if (peer.state == Progress::State::probe && !log_.term_at(peer.next - 1)) {
+        begin_snapshot(from, peer);
+    }
+}
+
+// The peer lacks what the append built on: go back to what it has, or as far as the hint allows,
+// and try one append before sending ahead again.
 void Core::rewind(ServerId from, Progress& peer, const AppendRejection& rejection) {
-    if (rejection.index <= peer.match) return; // an answer from before
+    if (peer.state == Progress::State::snapshot) return;
     if (peer.state == Progress::State::replicate) {
-        peer.enter_probe(peer.match + 1);
-    } else if (peer.state == Progress::State::probe && rejection.index == peer.next - 1) {
+        if (rejection.index <= peer.received) return; // overtaken: it has it by now
+        peer.enter_probe(std::max(peer.received, peer.match) + 1);
+    } else {
+        if (rejection.index != peer.next - 1 || rejection.index <= peer.match) return;
         const Position& hint = rejection.hint;
         const bool held = hint.index > log_.base().position.index;
         const Index agreed = held ? log_.last_before(hint).index : hint.index;
         peer.enter_probe(std::max(std::min(rejection.index, agreed + 1), peer.match + 1));
-    } else {
-        return;
     }
     send_probe(from, peer);
 }

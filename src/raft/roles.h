@@ -57,7 +57,8 @@ struct Leadership {
     std::map<ServerId, Progress> peers;
     Instant since{};
     Instant next_heartbeat{};
-    std::uint64_t round = 0;
+    std::uint64_t round = 0;     // the newest that anybody was sent
+    std::uint64_t broadcast = 0; // … that everybody was
     std::uint64_t transfers = 0; // of snapshots, so far
     std::deque<LeaderRead> reads;
     std::optional<Transfer> transfer;

@@ -71,7 +71,10 @@ void Core::on(const SnapshotWritten& written) {
 void Core::install(const Base& base) {
     const Index index = base.position.index;
     HAWSER_CHECK(applied_ < index);
-    if (!log_.holds(base.position)) write_reset(base);
+    if (!log_.holds(base.position)) {
+        write_reset(base);
+        commit_ = following_.matched = index;
+    }
     applied_ = index;
     commit_ = std::max(commit_, index);
     following_.matched = std::max(following_.matched, commit_);
