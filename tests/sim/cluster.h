@@ -8,6 +8,7 @@
 
 #include "network.h"
 #include "server.h"
+#include "watch.h"
 #include "world.h"
 
 namespace hawser::raft::sim {
@@ -31,28 +32,43 @@ class Cluster {
     Server& add_server();
 
   private:
+    void run_until(Time end, bool (Cluster::*or_when)() const = nullptr);
     void run_client();
-    void write_somewhere();
+    void write_somewhere(std::uint64_t batch);
     void read_somewhere();
 
-    // Liveness: once everything is mended, a majority must get on with it, soon.
+    // Liveness: a majority that is whole again must get on with it, soon, and then stay calm,
+    // whatever goes on around it.
     void mend();
+    void forsake_some();
+    void forsake(Server& server);
     [[nodiscard]] bool majority_is_left() const;
     void prove_life();
+    void prove_calm();
+    struct Reign {
+        ServerId leader = no_server;
+        Term term = 0;
+        bool operator==(const Reign&) const = default;
+    };
+    [[nodiscard]] Reign present_reign() const;
+    void expect(Reign reign, const char* although);
+    bool cut_off_somebody();
     void probe();
     [[nodiscard]] bool recovered() const;
-    [[nodiscard]] const Configuration& newest_configuration() const;
+    [[nodiscard]] const Server* newest() const;
 
     World& world_;
     Network network_;
     std::vector<std::unique_ptr<Server>> servers_;
+    std::vector<std::unique_ptr<Watcher>> watchers_;
     std::uint64_t last_command_ = 0;
 
     // Of the proof.
     struct Proof {
-        Index written = 0; // by an operation that began after the mending
+        Index written = 0; // by the first operation that began after the mending
         std::vector<ServerId> read_at;
-        bool probing = false;
+        std::vector<ServerId> forsaken;
+        bool over = false;
     } proof_;
 };
 

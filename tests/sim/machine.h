@@ -37,6 +37,13 @@ inline std::uint64_t command_number(const Entry& entry) {
     return number;
 }
 
+// What a watcher is told of it.
+struct Change {
+    Index index = 0;
+    std::uint64_t command = 0;
+    bool operator==(const Change&) const = default;
+};
+
 struct Machine {
     Index applied = 0;
     std::uint64_t hash = 0;
@@ -49,13 +56,24 @@ struct Machine {
         const std::uint64_t number = command_number(entry);
         registers[number % registers.size()] = number;
     }
+    [[nodiscard]] std::uint64_t checksum() const {
+        std::uint64_t sum = mix(mix(0, applied), hash);
+        for (const std::uint64_t value : registers) sum = mix(sum, value);
+        return sum;
+    }
+    // A snapshot: what the machine holds, and its checksum.
     [[nodiscard]] std::string to_bytes() const {
-        return {reinterpret_cast<const char*>(this), sizeof *this};
+        const std::uint64_t sum = checksum();
+        std::string bytes(reinterpret_cast<const char*>(this), sizeof *this);
+        return bytes.append(reinterpret_cast<const char*>(&sum), sizeof sum);
     }
     [[nodiscard]] static std::optional<Machine> from_bytes(const std::string& bytes) {
         Machine machine;
-        if (bytes.size() != sizeof machine) return std::nullopt;
+        std::uint64_t sum = 0;
+        if (bytes.size() != sizeof machine + sizeof sum) return std::nullopt;
         std::memcpy(&machine, bytes.data(), sizeof machine);
+        std::memcpy(&sum, bytes.data() + sizeof machine, sizeof sum);
+        if (sum != machine.checksum()) return std::nullopt;
         return machine;
     }
 };

@@ -1,11 +1,12 @@
 // Runs simulated clusters, one for each seed; the same seed is always the same run.
-//   sim [--seeds N] [--first SEED] [--seed SEED [--story]]
+//   sim [--seeds N] [--first SEED] [--stop-after FINDINGS] [--seed SEED [--story]]
 // Exit status 1, and a line that names the seed, when one fails.
 #include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <format>
 #include <string_view>
 
 #include "cluster.h"
@@ -19,12 +20,13 @@ volatile std::sig_atomic_t current_seed = 0;
 struct Options {
     std::uint64_t first = 1;
     std::uint64_t seeds = 300;
+    std::uint64_t stop_after = 10; // findings
     bool story = false;
 };
 
 struct Totals {
     std::uint64_t failed = 0, writes = 0, reads = 0;
-    Term terms = 0;
+    Counts counts;
 };
 
 // A check of the core that fails is a finding as well.
@@ -40,7 +42,7 @@ bool run_seed(std::uint64_t seed, bool story, Totals& totals) {
     cluster.run();
     totals.writes += world.oracle.writes();
     totals.reads += world.oracle.reads();
-    totals.terms += world.oracle.terms();
+    totals.counts += world.counts;
     if (story) cluster.describe();
     if (world.oracle.content()) return true;
     std::printf("seed %llu, at %lld ms: %s\n", static_cast<unsigned long long>(seed),
@@ -53,17 +55,24 @@ int run(const Options& options) {
     Totals totals;
     for (std::uint64_t i = 0; i < options.seeds; ++i) {
         if (!run_seed(options.first + i, options.story, totals)) ++totals.failed;
-        if (totals.failed >= 10) break;
+        if (totals.failed >= options.stop_after) break;
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    std::printf(
-        "%llu seeds from %llu in %.1f s: %llu writes, %llu reads, %llu terms, %llu failed\n",
-        static_cast<unsigned long long>(options.seeds),
-        static_cast<unsigned long long>(options.first), took.count(),
-        static_cast<unsigned long long>(totals.writes),
-        static_cast<unsigned long long>(totals.reads),
-        static_cast<unsigned long long>(totals.terms),
-        static_cast<unsigned long long>(totals.failed));
+    const Counts& counts = totals.counts;
+    std::fputs(std::format("{} writes, {} reads, {} elections, {} conflicts, {} crashes, "
+                           "{} compactions ({} amid snapshots), {} snapshots ({} in the log's "
+                           "place), {} changes of members seen, {} transfers, {} flipped bits "
+                           "found, {} watches told ({} to begin anew), {} partly mended, "
+                           "{} returns, {} without a majority\n"
+                           "{} seeds from {} in {:.1f} s, {} failed\n",
+                           totals.writes, totals.reads, counts.elections, counts.overwritten,
+                           counts.crashes, counts.compactions, counts.compactions_amid,
+                           counts.snapshots, counts.resets, counts.changes, counts.transfers,
+                           counts.flips, counts.watched + counts.resynced, counts.resynced,
+                           counts.partly_mended, counts.returns, counts.hopeless, options.seeds,
+                           options.first, took.count(), totals.failed)
+                   .c_str(),
+               stdout);
     return totals.failed == 0 ? 0 : 1;
 }
 
@@ -83,6 +92,8 @@ bool parse(int count, char** arguments, Options& options) {
             options.seeds = value;
         else if (argument == "--first")
             options.first = value;
+        else if (argument == "--stop-after")
+            options.stop_after = value;
         else if (argument == "--seed")
             options.first = value, options.seeds = 1;
         else
@@ -98,7 +109,9 @@ bool parse(int count, char** arguments, Options& options) {
 int main(int count, char** arguments) {
     hawser::raft::sim::Options options;
     if (!hawser::raft::sim::parse(count, arguments, options)) {
-        std::fprintf(stderr, "usage: sim [--seeds N] [--first SEED] [--seed SEED [--story]]\n");
+        std::fprintf(
+            stderr,
+            "usage: sim [--seeds N] [--first SEED] [--stop-after N] [--seed N [--story]]\n");
         return 2;
     }
     std::signal(SIGABRT, hawser::raft::sim::tell_seed);

@@ -17,6 +17,7 @@ Nemesis::Nemesis(Cluster& cluster) : cluster_(cluster), world_(cluster.world()) 
         {profile.power_cuts, &Nemesis::power_cut},
         {profile.blackouts, &Nemesis::blackout},
         {profile.lost_disks, &Nemesis::lose_disk},
+        {profile.bit_flips, &Nemesis::flip_bit},
         {profile.partitions, &Nemesis::partition},
         {profile.one_way, &Nemesis::cut_one_way},
         {profile.rolling, &Nemesis::roll_partition},
@@ -32,10 +33,18 @@ Nemesis::Nemesis(Cluster& cluster) : cluster_(cluster), world_(cluster.world()) 
 }
 
 void Nemesis::begin() {
+    world_.leader_found = [this](ServerId leader) {
+        if (world_.troubled && world_.happens(world_.profile.ambush)) ambush(leader);
+    };
+    world_.install_is_slow = [this] { interrupt_install(); };
+    wait_and_strike();
+}
+
+void Nemesis::wait_and_strike() {
     world_.scheduler.after(world_.between(1, 2 * world_.profile.nemesis_every), [this] {
         if (!world_.troubled) return;
         strike();
-        begin();
+        wait_and_strike();
     });
 }
 
@@ -45,6 +54,65 @@ void Nemesis::strike() {
         if (at < deed.weight) return (this->*deed.perform)();
         at -= deed.weight;
     }
+}
+
+// The most delicate time of a leader is that before its first entry is committed. What it has just
+// decided to send has not left yet.
+void Nemesis::ambush(ServerId leader) {
+    Server& server = *cluster_.find(leader);
+    const bool to_change = world_.profile.membership > 0 && world_.random.below(2) == 0;
+    const std::uint64_t how = to_change ? 1 + world_.random.below(2) : world_.random.below(4);
+    switch (how) {
+        case 0: // its entries stay its own
+            isolate(leader);
+            break;
+        case 1: // it changes the members while nobody hears it
+            world_.scheduler.after(world_.between(0, 300), [this, leader] {
+                if (!world_.troubled) return;
+                isolate(leader);
+                press(leader, world_.scheduler.now() + 20);
+            });
+            break;
+        case 2: // … or while one of the others does not
+            if (const ServerId other = other_voter(server); other != no_server) isolate(other);
+            press(leader, world_.scheduler.now() + 50);
+            [[fallthrough]];
+        default:
+            world_.scheduler.after(world_.between(0, 100), [this, &server] {
+                if (world_.troubled && server.leads()) end(server, world_.random.below(2) == 0);
+            });
+    }
+    // When the next leader is ambushed as well, what is cut stays cut.
+    const Time heals = how == 1 ? world_.between(500, 1200) : world_.between(100, 400);
+    world_.scheduler.after(heals, [this, ambush = ++ambushes_] {
+        if (ambush == ambushes_) heal();
+    });
+}
+
+ServerId Nemesis::other_voter(const Server& server) {
+    std::vector<ServerId> others = server.core().configuration().voters;
+    std::erase(others, server.id());
+    return others.empty() ? no_server : others[world_.random.below(others.size())];
+}
+
+// A change of the members as soon as it can be had.
+void Nemesis::press(ServerId leader, Time until) {
+    if (world_.profile.membership == 0) return;
+    world_.scheduler.after(1, [this, leader, until] {
+        Server& server = *cluster_.find(leader);
+        if (!world_.troubled || world_.scheduler.now() > until || !server.leads()) return;
+        const Configuration before = server.core().configuration();
+        const std::vector<ServerId>& voters = before.voters;
+        server.change({.kind = ChangeMembership::Kind::remove,
+                       .server = voters[world_.random.below(voters.size())]});
+        if (!server.leads() || server.core().configuration() != before) return;
+        press(leader, until);
+    });
+}
+
+// Another leader may still have what the snapshot is for.
+void Nemesis::interrupt_install() {
+    if (Server* leader = cluster_.any_leader()) end(*leader, false);
 }
 
 void Nemesis::end(Server& server, bool power_cut) {
@@ -70,6 +138,16 @@ void Nemesis::lose_disk() {
     world_.profile.lost_disks = 0;
     if (world_.telling) world_.tell("a disk is lost");
     cluster_.any().lose_disk();
+}
+
+// On one disk only, for the same reason, while the server is down.
+void Nemesis::flip_bit() {
+    if (world_.profile.bit_flips == 0) return;
+    world_.profile.bit_flips = 0;
+    Server& server = cluster_.any();
+    if (world_.telling) world_.tell(std::format("a bit flips on the disk of {:x}", server.id()));
+    end(server, false);
+    server.flip_bit();
 }
 
 void Nemesis::partition() {
@@ -145,9 +223,11 @@ void Nemesis::fill_disk() {
 }
 
 void Nemesis::change_membership() {
-    Server* leader = cluster_.any_leader();
-    if (!leader) return;
-    const Configuration& configuration = leader->core().configuration();
+    if (Server* leader = cluster_.any_leader()) change_membership(*leader);
+}
+
+void Nemesis::change_membership(Server& leader) {
+    const Configuration& configuration = leader.core().configuration();
     using Kind = ChangeMembership::Kind;
     const auto pick = [&](const std::vector<ServerId>& from) {
         return from.empty() ? cluster_.any().id() : from[world_.random.below(from.size())];
@@ -168,10 +248,10 @@ void Nemesis::change_membership() {
     }
     if (world_.telling) {
         constexpr const char* names[] = {"add", "promote", "remove"};
-        world_.tell(std::format("{:x} is to {} {:x}", leader->id(),
+        world_.tell(std::format("{:x} is to {} {:x}", leader.id(),
                                 names[static_cast<int>(change.kind)], change.server));
     }
-    leader->change(change);
+    leader.change(change);
 }
 
 void Nemesis::transfer() {

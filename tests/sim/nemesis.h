@@ -20,11 +20,17 @@ class Nemesis {
     };
 
     void strike();
+    void wait_and_strike();
+    void ambush(ServerId leader);
+    [[nodiscard]] ServerId other_voter(const Server& server);
+    void press(ServerId leader, Time until);
+    void interrupt_install();
     void crash();
     void power_cut();
     void end(Server& server, bool power_cut);
     void blackout();
     void lose_disk();
+    void flip_bit();
     void partition();
     void cut_one_way();
     void roll_partition();
@@ -35,6 +41,7 @@ class Nemesis {
     void jump_clock();
     void fill_disk();
     void change_membership();
+    void change_membership(Server& leader);
     void transfer();
     void heal();
 
@@ -42,6 +49,7 @@ class Nemesis {
     World& world_;
     std::vector<Deed> deeds_;
     std::uint64_t weights_ = 0;
+    std::uint64_t ambushes_ = 0;
 };
 
 } // namespace hawser::raft::sim

@@ -19,6 +19,20 @@ void Oracle::entry_written(ServerId server, const Entry& entry, Term previous) {
     }
 }
 
+// A leader's log only grows: what it was told of in its term, it is not to lose by it.
+void Oracle::persists(ServerId server, const Persist& persist) {
+    const auto found = acknowledged_.find(server);
+    if (found == acknowledged_.end() || found->second.term != persist.hard_state.term) return;
+    Index kept = found->second.index;
+    if (persist.reset && persist.reset->position.index < kept)
+        kept = persist.reset->position.index;
+    else if (!persist.entries.empty())
+        kept = std::min(kept, persist.entries.front().index - 1);
+    if (kept == found->second.index) return;
+    fail(std::format("promises: server {:x} acknowledged entry {} in term {}, and takes it back",
+                     server, found->second.index, found->second.term));
+}
+
 void Oracle::leads(ServerId server, Term term, const LogDisk& log) {
     const auto [found, is_new] = leaders_.try_emplace(term, server);
     if (!is_new) {
@@ -71,9 +85,13 @@ void Oracle::applied(ServerId server, const Entry& entry, Term now, std::uint64_
     }
 }
 
+bool Oracle::was_committed(const Machine& machine) const {
+    return machine.applied > 0 && machine.applied <= committed_.size() &&
+           committed_[machine.applied - 1].hash == machine.hash;
+}
+
 void Oracle::installed(ServerId server, const Machine& machine) {
-    if (machine.applied == 0 || machine.applied > committed_.size() ||
-        committed_[machine.applied - 1].hash != machine.hash) {
+    if (!was_committed(machine)) {
         fail(
             std::format("state-machine safety: server {:x} installs a snapshot of entry {} that "
                         "nobody had",
@@ -99,6 +117,9 @@ void Oracle::sends(const Message& message, const LogDisk& log, const LogDisk& di
         const bool same = reply->match < log.base().position.index ||
                           disk.term_at(reply->match) == log.term_at(reply->match);
         promise(stored.term == message.term && disk.last() >= reply->match && same, "acknowledges");
+        Promise& promised = acknowledged_[message.from];
+        if (promised.term != message.term) promised = {.term = message.term};
+        promised.index = std::max(promised.index, reply->match);
     }
 }
 
@@ -135,6 +156,23 @@ void Oracle::read(const Machine& machine, Index completed_before) {
                         completed_before, machine.applied));
     }
     completed_ = std::max(completed_, machine.applied);
+}
+
+void Oracle::watched(Index have, const std::vector<Change>& changes, Index to) {
+    std::vector<Change> all;
+    for (Index index = have + 1; index <= std::min(to, Index{committed_.size()}); ++index) {
+        const std::uint64_t command = committed_[index - 1].command;
+        if (command != 0) all.push_back({.index = index, .command = command});
+    }
+    if (changes == all && to <= committed_.size()) return;
+    fail(std::format("watch: of {} changes after entry {} up to {} a watcher is told {}, or others",
+                     all.size(), have, to, changes.size()));
+}
+
+void Oracle::resynced(const Machine& machine) {
+    if (was_committed(machine)) return;
+    fail(std::format("watch: a watcher begins anew with a state of entry {} that never was",
+                     machine.applied));
 }
 
 } // namespace hawser::raft::sim

@@ -16,6 +16,8 @@ class Scheduler {
     using Action = std::move_only_function<void()>;
 
     [[nodiscard]] Time now() const { return now_; }
+    // How much has happened, or is going to.
+    [[nodiscard]] std::uint64_t tasks() const { return next_; }
     // Things of one moment happen in the order in which they were asked for.
     void at(Time when, Action action) {
         tasks_.push_back(

@@ -11,7 +11,7 @@
 namespace hawser::raft::sim {
 
 Server::Server(World& world, Network& network, ServerId id)
-    : world_(world), network_(network), id_(id) {}
+    : world_(world), network_(network), id_(id), history_(world.profile.watch_capacity) {}
 
 void Server::bootstrap(const std::vector<ServerId>& voters) {
     disk_.log.write(raft::bootstrap(voters));
@@ -19,6 +19,12 @@ void Server::bootstrap(const std::vector<ServerId>& voters) {
 
 void Server::start() {
     if (up() || lost_) return;
+    if (!disk_.is_sound()) {
+        if (world_.telling) world_.tell(std::format("{:x} finds its disk damaged", id_));
+        ++world_.counts.flips;
+        lost_ = true;
+        return;
+    }
     world_.oracle.restarts(id_, disk_.log);
     Options options = world_.profile.options;
     options.seed = world_.random.next();
@@ -38,6 +44,7 @@ void Server::start() {
     log_ = disk_.log;
     machine_ = disk_.written.machine;
     snapshot_ = disk_.written.snapshot;
+    history_.begin(machine_.applied);
     if (world_.telling) {
         world_.tell(std::format("{:x} starts, term {}, log {} … {}, applied {}", id_, core_->term(),
                                 core_->first_index(), core_->last_index(), machine_.applied));
@@ -45,19 +52,24 @@ void Server::start() {
     schedule_tick();
 }
 
-// What the worker was doing is done or not; a power cut also takes what was not synced.
+// What the worker was doing is done or not, and of several writes perhaps the first few: one that
+// was torn is as if it had never begun. A power cut also takes what was not synced.
 void Server::crash(bool power_cut) {
     if (!up()) return;
     if (world_.telling)
         world_.tell(std::format("{:x} {}", id_, power_cut ? "loses power" : "ends"));
-    if (working_ && world_.random.below(2) == 0) take_effect(jobs_.front());
+    auto* persist = working_ ? std::get_if<PersistJob>(&jobs_.front()) : nullptr;
+    if (persist) persist->writes.resize(world_.random.below(persist->writes.size() + 1));
+    if (working_ && (persist || world_.random.below(2) == 0)) take_effect(jobs_.front());
     if (power_cut) disk_.written = disk_.synced;
     ++life_;
+    ++world_.counts.crashes;
     core_.reset();
     writes_.clear();
     jobs_.clear();
     working_ = false;
-    staged_.clear();
+    staged_ = {};
+    installing_ = false;
     open_snapshots_.clear();
     awaited_.clear();
     reads_.clear();
@@ -149,6 +161,8 @@ void Server::carry_out(Actions actions) {
     }
     for (const ReadId read : actions.reads_lost) reads_.erase(read);
     if (actions.compact) {
+        ++world_.counts.compactions;
+        if (!open_snapshots_.empty() || queued<PieceJob>()) ++world_.counts.compactions_amid;
         log_.compact(*actions.compact);
         enqueue(CutJob{.base = std::move(*actions.compact)});
     }
@@ -168,7 +182,13 @@ void Server::carry_out(Actions actions) {
 
 // Before anything of it happens.
 void Server::show(const Actions& actions) {
+    if (!actions.apply.empty() && installing_) {
+        world_.oracle.fail(
+            std::format("server {:x} applies while a snapshot takes the place of its state", id_));
+    }
+    if (actions.write_snapshot) installing_ = actions.write_snapshot->last;
     if (actions.persist) {
+        world_.oracle.persists(id_, *actions.persist);
         Term previous = 0;
         for (const Entry& entry : actions.persist->entries) {
             const Index before = entry.index - 1;
@@ -180,13 +200,24 @@ void Server::show(const Actions& actions) {
             world_.oracle.entry_written(id_, entry, previous);
             previous = entry.term;
         }
+        if (actions.persist->reset) ++world_.counts.resets;
+        if (!actions.persist->entries.empty() &&
+            actions.persist->entries.front().index <= log_.last()) {
+            ++world_.counts.overwritten;
+        }
         log_.write(*actions.persist);
     }
+    if (actions.configuration) ++world_.counts.changes;
     for (const Message& message : actions.messages) {
+        if (std::holds_alternative<TimeoutNow>(message.body)) ++world_.counts.transfers;
         world_.oracle.sends(message, log_, disk_.log);
     }
     if (!actions.role) return;
-    if (actions.role->role == Role::leader) world_.oracle.leads(id_, actions.role->term, log_);
+    if (actions.role->role == Role::leader) {
+        ++world_.counts.elections;
+        world_.oracle.leads(id_, actions.role->term, log_);
+        if (world_.leader_found) world_.leader_found(id_);
+    }
     if (world_.telling) {
         world_.tell(std::format("{:x} {} in term {}, leader {:x}", id_,
                                 to_string(actions.role->role), actions.role->term,
@@ -200,6 +231,7 @@ void Server::apply(const Entry& entry) {
                                        entry.index, machine_.applied));
     }
     machine_.apply(entry);
+    history_.add(entry);
     world_.oracle.applied(id_, entry, core_->term(), machine_.hash, disk_.log);
     resume(entry);
 }

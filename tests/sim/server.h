@@ -14,6 +14,7 @@
 #include "disk.h"
 #include "network.h"
 #include "raft/core.h"
+#include "watch.h"
 #include "world.h"
 
 namespace hawser::raft::sim {
@@ -33,8 +34,10 @@ class Server {
     void bootstrap(const std::vector<ServerId>& voters);
     void start();
     void crash(bool power_cut);
-    // It never comes back: what is on its disk is damaged, which it notices.
+    // It never comes back.
     void lose_disk();
+    // Nor does it once it starts and notices.
+    void flip_bit() { disk_.flip_bit(world_.random); }
 
     void receive(Message message);
     void write(std::vector<Operation> operations);
@@ -54,6 +57,7 @@ class Server {
     [[nodiscard]] bool leads() const { return up() && core_->role() == Role::leader; }
     [[nodiscard]] const Core& core() const { return *core_; }
     [[nodiscard]] const Machine& machine() const { return machine_; }
+    [[nodiscard]] const History& history() const { return history_; }
     [[nodiscard]] std::size_t jobs() const { return jobs_.size(); }
     [[nodiscard]] Instant clock() const;
 
@@ -76,6 +80,10 @@ class Server {
         Term term = 0;
         Operation operation;
     };
+    struct Staged {
+        std::string bytes{};
+        bool flipped = false;
+    };
     struct OpenSnapshot {
         Index index = 0;
         std::string bytes;
@@ -91,6 +99,7 @@ class Server {
     void soon(Time delay, std::move_only_function<void()> action);
 
     // server_disk.cpp: the worker
+    [[nodiscard]] Time slowest_write() const;
     void enqueue(Job job);
     // Not counting the one that is being worked on.
     template <typename Kind>
@@ -103,6 +112,7 @@ class Server {
     void begin_job();
     void finish_job();
     void take_effect(Job& job);
+    void stage(PieceJob& job);
     void report(Job& job);
     void maybe_store();
     void maybe_cut();
@@ -123,7 +133,9 @@ class Server {
     std::deque<Persist> writes_;
     std::deque<Job> jobs_;
     bool working_ = false;
-    std::string staged_;
+    Staged staged_;
+    bool installing_ = false; // what is staged
+    History history_;
     std::map<ServerId, OpenSnapshot> open_snapshots_;
     std::map<Index, Awaited> awaited_;
     std::map<ReadId, Operation> reads_;

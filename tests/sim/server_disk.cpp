@@ -6,6 +6,10 @@
 
 namespace hawser::raft::sim {
 
+Time Server::slowest_write() const {
+    return world_.troubled ? world_.profile.write_most : 2;
+}
+
 void Server::enqueue(Job job) {
     jobs_.push_back(std::move(job));
     begin_job();
@@ -22,8 +26,14 @@ void Server::begin_job() {
     } else if (auto* store = std::get_if<StoreJob>(&job)) {
         store->machine = machine_;
     }
-    Time duration = world_.between(0, world_.troubled ? world_.profile.write_most : 2);
-    if (world_.troubled && world_.happens(world_.profile.hang)) duration += world_.between(0, 600);
+    Time duration = world_.between(0, slowest_write());
+    const auto* piece = std::get_if<PieceJob>(&job);
+    const bool installs = piece && piece->piece.last;
+    const Chance hang = installs ? world_.profile.slow_install : world_.profile.hang;
+    if (world_.troubled && world_.happens(hang)) {
+        duration += world_.between(0, 600);
+        if (installs) world_.scheduler.after(1, [this] { world_.install_is_slow(); });
+    }
     soon(duration, [this] { finish_job(); });
 }
 
@@ -49,36 +59,55 @@ void Server::take_effect(Job& job) {
     if (auto* persist = std::get_if<PersistJob>(&job)) {
         for (const Persist& write : persist->writes) disk_.log.write(write);
     } else if (auto* store = std::get_if<StoreJob>(&job)) {
-        disk_.written = {.machine = store->machine, .snapshot = snapshot_};
+        disk_.written = {.machine = store->machine,
+                         .checksum = store->machine.checksum(),
+                         .snapshot = snapshot_};
     } else if (auto* cut = std::get_if<CutJob>(&job)) {
         disk_.synced = disk_.written;
         disk_.log.compact(cut->base);
     } else if (auto* piece = std::get_if<PieceJob>(&job)) {
-        if (piece->piece.offset == 0 || piece->fails) staged_.clear();
-        if (piece->fails) return;
-        staged_ += *piece->piece.data;
-        if (!piece->piece.last) return;
-        const std::optional<Machine> machine = Machine::from_bytes(staged_);
-        if (!machine || machine->applied != piece->piece.base.position.index) {
-            world_.oracle.fail(
-                std::format("server {:x} received a snapshot in pieces that do not "
-                            "fit",
-                            id_));
-            return;
-        }
-        world_.oracle.installed(id_, *machine);
-        disk_.written = {.machine = *machine, .snapshot = piece->piece.base};
-        disk_.synced = disk_.written;
+        stage(*piece);
     }
+}
+
+// A snapshot grows beside the machine's storage; its checksum is looked at before it takes the
+// storage's place.
+void Server::stage(PieceJob& job) {
+    const WriteSnapshot& piece = job.piece;
+    if (piece.offset == 0) staged_ = {};
+    if (job.fails) return;
+    staged_.bytes += *piece.data;
+    if (world_.troubled && world_.happens(world_.profile.snapshot_flip)) {
+        staged_.bytes[world_.random.below(staged_.bytes.size())] ^= 1;
+        staged_.flipped = true;
+        ++world_.counts.flips;
+    }
+    if (!piece.last) return;
+    const std::optional<Machine> machine = Machine::from_bytes(staged_.bytes);
+    if (!machine && staged_.flipped) {
+        job.fails = true;
+        return;
+    }
+    if (!machine || machine->applied != piece.base.position.index) {
+        world_.oracle.fail(
+            std::format("server {:x} received a snapshot in pieces that do not fit", id_));
+        return;
+    }
+    world_.oracle.installed(id_, *machine);
+    disk_.written = {.machine = *machine, .checksum = machine->checksum(), .snapshot = piece.base};
+    disk_.synced = disk_.written;
 }
 
 void Server::report(Job& job) {
     if (auto* persist = std::get_if<PersistJob>(&job)) {
         step(Persisted{.sequence = persist->writes.back().sequence});
     } else if (auto* piece = std::get_if<PieceJob>(&job)) {
+        installing_ = false;
         if (piece->piece.last && !piece->fails) {
             machine_ = disk_.written.machine;
             snapshot_ = disk_.written.snapshot;
+            history_.begin(machine_.applied);
+            ++world_.counts.snapshots;
             if (world_.telling) {
                 world_.tell(std::format("{:x} installs a snapshot of {}", id_, machine_.applied));
             }
@@ -118,7 +147,7 @@ void Server::read_piece(const ReadSnapshot& read) {
         answer.last = read.offset + piece.size() == open.bytes.size();
         answer.data = make_payload(piece);
     }
-    soon(world_.between(0, world_.profile.write_most), [this, answer] { step(answer); });
+    soon(world_.between(0, slowest_write()), [this, answer] { step(answer); });
 }
 
 } // namespace hawser::raft::sim
