@@ -244,8 +244,14 @@ Result<ca::JoinTokenText> read_token(const std::string& text) {
     constexpr std::string_view space = " \t\r\n";
     const auto begin = text.find_first_not_of(space);
     if (begin == std::string::npos) return fail(ErrorCode::invalid, "the token is empty");
-    return ca::JoinTokenText::parse(
+    auto token = ca::JoinTokenText::parse(
         std::string_view(text).substr(begin, text.find_last_not_of(space) - begin + 1));
+    if (token && !token->server.empty()) {
+        return fail(ErrorCode::invalid,
+                    std::format("the token is for the server {}; there: hawser server join TOKEN",
+                                quote(token->server)));
+    }
+    return token;
 }
 
 io::Task<Result<JoinResult>> join(JoinOptions options) {

@@ -35,7 +35,7 @@ struct JoinResult {
     bool agent_told = false;           // a running agent of this host uses it from now on
 };
 
-// White space around it is ignored.
+// A node's; white space around it is ignored.
 [[nodiscard]] Result<ca::JoinTokenText> read_token(const std::string& text);
 
 // Idempotent: a host that is in the token's mesh under the token's name is left alone if the token

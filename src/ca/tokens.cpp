@@ -15,6 +15,7 @@ namespace hawser::ca {
 namespace {
 
 constexpr std::string_view join_prefix = "hwj1.";
+constexpr std::string_view server_prefix = "hws1.";
 constexpr std::string_view operator_prefix = "hwo1.";
 constexpr char version = 1;
 constexpr std::size_t pin_bytes = 32, id_bytes = 8, secret_bytes = 32, checksum_bytes = 4;
@@ -93,7 +94,7 @@ Result<std::string_view> without_prefix(std::string_view text, std::string_view 
     text = trimmed(text);
     if (text.empty()) return invalid(std::format("{} token: empty", kind));
     if (text.starts_with(prefix)) return text.substr(prefix.size());
-    if (text.starts_with(join_prefix))
+    if (text.starts_with(join_prefix) || text.starts_with(server_prefix))
         return invalid(std::format("{} token: this is a join token", kind));
     if (text.starts_with(operator_prefix))
         return invalid(std::format("{} token: this is an operator token", kind));
@@ -116,21 +117,24 @@ Result<std::string> checked_body(std::string_view encoded) {
 } // namespace
 
 std::string JoinTokenText::to_text() const {
+    const std::string& name = server.empty() ? node : server;
     HAWSER_CHECK(root_pin.size() == pin_bytes && id.size() == 2 * id_bytes &&
-                 secret.size() == secret_bytes && node.size() <= limits::name_length);
+                 secret.size() == secret_bytes && name.size() <= limits::name_length);
     std::string body(1, version);
     body.append(root_pin).append(from_hex(id).value_or("")).append(secret);
-    put_number(body, node.size(), 1);
-    body.append(node);
+    put_number(body, name.size(), 1);
+    body.append(name);
     put_number(body, static_cast<std::uint64_t>(expires_at), 8);
     const std::size_t count = std::min(servers.size(), max_servers);
     put_number(body, count, 1);
     for (std::size_t i = 0; i < count; ++i) put_endpoint(body, servers[i]);
-    return std::string(join_prefix) + to_base64url(as_bytes(body + checksum_of(body)));
+    return std::string(server.empty() ? join_prefix : server_prefix) +
+           to_base64url(as_bytes(body + checksum_of(body)));
 }
 
 Result<JoinTokenText> JoinTokenText::parse(std::string_view text) {
-    const auto encoded = without_prefix(text, join_prefix, "join");
+    const bool for_server = trimmed(text).starts_with(server_prefix);
+    const auto encoded = without_prefix(text, for_server ? server_prefix : join_prefix, "join");
     if (!encoded) return fail(encoded.error());
     const auto body = checked_body(*encoded);
     if (!body) return fail(body.error());
@@ -142,7 +146,8 @@ Result<JoinTokenText> JoinTokenText::parse(std::string_view text) {
     token.root_pin = fields.take(pin_bytes);
     token.id = to_hex(as_bytes(fields.take(id_bytes)));
     token.secret = fields.take(secret_bytes);
-    token.node = fields.take(fields.number(1));
+    std::string& name = for_server ? token.server : token.node;
+    name = fields.take(fields.number(1));
     token.expires_at = static_cast<WallTime>(fields.number(8));
     const std::size_t count = fields.number(1);
     if (count > max_servers)
@@ -152,7 +157,7 @@ Result<JoinTokenText> JoinTokenText::parse(std::string_view text) {
     if (fields.cut_short()) return invalid("join token: ends before its last field");
     if (!fields.at_end()) return invalid("join token: goes on after its last field");
     if (token.expires_at <= 0) return invalid("join token: has no valid expiry");
-    if (auto valid = model::check_name(token.node, "node name"); !valid)
+    if (auto valid = model::check_name(name, for_server ? "server name" : "node name"); !valid)
         return fail(std::move(valid.error()), "join token");
     return token;
 }

@@ -3,6 +3,7 @@
 // A join token is "hwj1." + base64url of: version, root pin (32 bytes), id, secret, node, expiry
 // and the servers to try; a checksum tells a mistyped token from a wrong one. The secret and the
 // pin are the only security-relevant parts: the server decides by its own row, not by the text.
+// With "hws1." instead it is for a new server of that name.
 // An operator token is "hwo1.<id>.<secret>".
 #pragma once
 
@@ -21,6 +22,7 @@ struct JoinTokenText {
     std::string id;       // 8 random bytes, hex
     std::string secret;   // 32 random bytes
     std::string node;
+    std::string server; // then it is for no node
     WallTime expires_at = 0;
     std::vector<Endpoint> servers; // may be empty: then `hawser join` needs them
 

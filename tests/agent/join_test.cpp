@@ -196,6 +196,10 @@ TEST_CASE("a wrong secret, a wrong pin and an expired token are refused, each wi
     joined = test.join(test.options(wrong.to_text()));
     CHECK(message_of(joined).contains("expired at"));
 
+    wrong = text;
+    wrong.server = "s2";
+    CHECK(message_of(test.join(test.options(wrong.to_text()))).contains("hawser server join"));
+
     joined = test.join(test.options("hwj1.nonsense"));
     REQUIRE_FALSE(joined);
     CHECK(joined.error().code == ErrorCode::invalid);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <set>
+#include <utility>
 
 #include "base/bytes.h"
 
@@ -65,6 +66,18 @@ TEST_CASE("a join token goes there and back") {
         CHECK(JoinTokenText::parse(" \n" + text + "\r\n").value().id == token.id);
         token.servers.clear();
     }
+}
+
+TEST_CASE("a join token of a server goes there and back, and is no node's") {
+    JoinTokenText token = sample();
+    token.server = std::exchange(token.node, {});
+    const std::string text = token.to_text();
+    CHECK(text.starts_with("hws1."));
+    const JoinTokenText parsed = JoinTokenText::parse(text + "\n").value();
+    CHECK(parsed.node.empty());
+    CHECK(parsed.server == "web-1");
+    CHECK(parsed.secret == token.secret);
+    CHECK(operator_error(text) == "operator token: this is a join token");
 }
 
 TEST_CASE("a join token survives no changed, missing or added character") {
