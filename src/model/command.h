@@ -41,6 +41,11 @@ struct DeleteResource {
     std::uint64_t if_index = 0; // 0: whatever it is
 };
 
+// `hawser rollback`: resources are again as they were right after log entry `index`.
+struct Rollback {
+    std::uint64_t index = 0;
+};
+
 struct CreateJoinToken {
     JoinToken token;
 };
@@ -98,7 +103,7 @@ struct SetTrustDomain {
 
 using Command = std::variant<InitTrust, ApplyResources, DeleteResource, CreateJoinToken,
                              RevokeJoinToken, JoinNode, SyncNode, SetNodeAlive, SetTrustDomain,
-                             JoinServer, PutServer, RemoveServer>;
+                             JoinServer, PutServer, RemoveServer, Rollback>;
 
 // Who asked, for history: "operator:abcd", "node:web-1", "uid:0", "server:s1"; and from where.
 struct CommandEnvelope {

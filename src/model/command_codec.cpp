@@ -57,6 +57,9 @@ struct Writer {
     void operator()(const RemoveServer& command) const {
         message.mutable_remove_server()->set_id(command.id);
     }
+    void operator()(const Rollback& command) const {
+        message.mutable_rollback()->set_index(command.index);
+    }
 };
 
 Result<Command> read_init_trust(const v1::InitTrust& message) {
@@ -132,6 +135,7 @@ Result<Command> read_command(const v1::CommandEnvelope& message) {
                 .transform([](Server server) -> Command { return PutServer{std::move(server)}; });
         case v1::CommandEnvelope::kRemoveServer:
             return RemoveServer{.id = message.remove_server().id()};
+        case v1::CommandEnvelope::kRollback: return Rollback{.index = message.rollback().index()};
         case v1::CommandEnvelope::COMMAND_NOT_SET: break;
     }
     return fail(ErrorCode::unimplemented,

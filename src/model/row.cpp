@@ -83,4 +83,8 @@ bool written_by_operators(Kind kind) {
     return kind != Kind::instance && kind != Kind::node;
 }
 
+bool can_be_applied(Kind kind) {
+    return kind == Kind::service || kind == Kind::policy;
+}
+
 } // namespace hawser::model

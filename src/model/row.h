@@ -39,6 +39,8 @@ using Resource = std::variant<TrustDomain, Service, Instance, Node, Policy, Join
 [[nodiscard]] bool visible_to_agents(Kind kind);
 // What operators say how it should be, as opposed to what agents say how it is.
 [[nodiscard]] bool written_by_operators(Kind kind);
+// What stands in resource files, and can be rolled back.
+[[nodiscard]] bool can_be_applied(Kind kind);
 
 // One step of the registry's history: the row (kind, key) now has this value, or is gone.
 struct Change {

@@ -15,6 +15,10 @@ namespace hawser::registry {
 // resource_commands.cpp
 [[nodiscard]] Result<void> carry_out(const model::ApplyResources& command, Draft& draft);
 [[nodiscard]] Result<void> carry_out(const model::DeleteResource& command, Draft& draft);
+[[nodiscard]] Result<void> check_policies_fit(const Draft& draft);
+
+// rollback.cpp
+[[nodiscard]] Result<void> carry_out(const model::Rollback& command, Draft& draft);
 
 // token_commands.cpp; `now` is the time of the proposal
 [[nodiscard]] Result<void> carry_out(const model::CreateJoinToken& command, WallTime now,

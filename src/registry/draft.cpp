@@ -44,26 +44,42 @@ Result<void> Draft::put_service(model::Service service) {
         service.vip4 = known->vip4;
         service.vip6 = known->vip6;
     } else {
-        if (count(model::Kind::service) >= limits::services) {
-            return fail(ErrorCode::resource_exhausted,
-                        std::format("service '{}': the mesh has {} services, the most it may",
-                                    service.name, limits::services));
-        }
+        if (Result<void> fits = check_service_fits(service.name); !fits) return fits;
         if (Result<void> allocated = allocate_vips(service, *domain); !allocated) return allocated;
     }
     put(std::move(service));
     return {};
 }
 
+Result<void> Draft::check_service_fits(const std::string& name) const {
+    if (count(model::Kind::service) < limits::services) return {};
+    return fail(ErrorCode::resource_exhausted,
+                std::format("service '{}': the mesh has {} services, the most it may", name,
+                            limits::services));
+}
+
+Result<void> Draft::restore_service(model::Service service) {
+    const bool known = get<model::Service>(service.name) != nullptr;
+    if (known || vip_taken(service.vip4) || vip_taken(service.vip6)) {
+        return put_service(std::move(service));
+    }
+    if (Result<void> fits = check_service_fits(service.name); !fits) return fits;
+    new_vips_.insert({service.vip4, service.vip6});
+    put(std::move(service));
+    return {};
+}
+
+// The draft's own new services count too: the cursor is behind them, but a range that wraps meets
+// them again.
+bool Draft::vip_taken(const IpAddress& address) const {
+    return tables_.vip_taken(address) || new_vips_.contains(address);
+}
+
 Result<void> Draft::allocate_vips(model::Service& service, const model::TrustDomain& domain) {
-    // The draft's own new services count too: the cursor is behind them, but a range that wraps
-    // meets them again.
-    const auto taken = [this](const IpAddress& address) {
-        return tables_.vip_taken(address) || new_vips_.contains(address);
-    };
+    const auto taken = [this](const IpAddress& address) { return vip_taken(address); };
     const std::size_t most_taken = tables_.vips() + new_vips_.size();
-    const auto vip4 = allocate_vip(domain.vip4, cursors_.next4, most_taken, taken);
-    const auto vip6 = allocate_vip(domain.vip6, cursors_.next6, most_taken, taken);
+    const auto vip4 = allocate_vip(domain.vip4, meta_.cursors.next4, most_taken, taken);
+    const auto vip6 = allocate_vip(domain.vip6, meta_.cursors.next6, most_taken, taken);
     if (!vip4 || !vip6) {
         return fail(ErrorCode::resource_exhausted,
                     std::format("service '{}': no address is left in {}", service.name,
@@ -76,7 +92,7 @@ Result<void> Draft::allocate_vips(model::Service& service, const model::TrustDom
 }
 
 Outcome Draft::finish(std::uint64_t index) && {
-    Outcome outcome{.index = index, .changes = {}, .verbs = {}};
+    Outcome outcome{.index = index, .changes = {}, .verbs = {}, .before = {}};
     for (auto& [key, value] : changed_) {
         const Row* before = tables_.find(key.first, key.second);
         if (before == nullptr && value == nullptr) continue;
@@ -85,6 +101,7 @@ Outcome Draft::finish(std::uint64_t index) && {
         outcome.verbs.push_back(before == nullptr  ? model::Verb::created
                                 : value == nullptr ? model::Verb::deleted
                                                    : model::Verb::changed);
+        outcome.before.push_back(before == nullptr ? nullptr : before->value);
         outcome.changes.push_back(
             {.kind = key.first, .key = key.second, .index = index, .value = std::move(value)});
     }

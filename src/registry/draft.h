@@ -15,22 +15,32 @@
 #include "base/result.h"
 #include "model/resources.h"
 #include "model/row.h"
+#include "registry/history.h"
 #include "registry/tables.h"
 #include "registry/vips.h"
 
 namespace hawser::registry {
 
-// What a command did. `verbs` says of each change what it was to the row.
+// What a command did. Of each change `verbs` says what it was to the row, and `before` what stood
+// there. Rows of history are changes too, the last ones.
 struct Outcome {
     std::uint64_t index =
         0; // the registry's after it: a command that changed nothing moves nothing
     std::vector<model::Change> changes;
     std::vector<model::Verb> verbs;
+    std::vector<ResourcePtr> before;
+};
+
+// The replicated state that follows from no row.
+struct Meta {
+    std::uint64_t index = 0; // of the last entry that changed anything
+    VipCursors cursors;
+    Forgotten forgotten;
 };
 
 class Draft {
   public:
-    Draft(const Tables& tables, VipCursors cursors) : tables_(tables), cursors_(cursors) {}
+    Draft(const Tables& tables, const Meta& meta) : tables_(tables), meta_(meta) {}
 
     // As of this draft. Valid until the next put or erase of the same key.
     template <typename T>
@@ -48,8 +58,11 @@ class Draft {
 
     // Stores a service; a new one gets its addresses, a known one keeps them.
     [[nodiscard]] Result<void> put_service(model::Service service);
+    // One that may have been deleted meanwhile: it gets back the addresses it had, if they are
+    // free.
+    [[nodiscard]] Result<void> restore_service(model::Service service);
 
-    [[nodiscard]] const VipCursors& cursors() const { return cursors_; }
+    [[nodiscard]] const Meta& meta() const { return meta_; }
     [[nodiscard]] Outcome finish(std::uint64_t index) &&;
 
   private:
@@ -60,8 +73,11 @@ class Draft {
     [[nodiscard]] Result<void> allocate_vips(model::Service& service,
                                              const model::TrustDomain& domain);
 
+    [[nodiscard]] Result<void> check_service_fits(const std::string& name) const;
+    [[nodiscard]] bool vip_taken(const IpAddress& address) const;
+
     const Tables& tables_;
-    VipCursors cursors_;
+    Meta meta_;
     std::map<Key, ResourcePtr> changed_;
     std::array<std::ptrdiff_t, kind_places> growth_{}; // rows more than before, by kind
     std::unordered_set<IpAddress> new_vips_;

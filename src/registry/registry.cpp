@@ -1,5 +1,6 @@
 #include "registry/registry.h"
 
+#include <array>
 #include <format>
 #include <utility>
 
@@ -11,9 +12,9 @@ namespace hawser::registry {
 
 namespace {
 
-// meta(): a version, then index and cursors, 8 bytes each, big end first.
-constexpr char meta_version = 1;
-constexpr std::size_t meta_bytes = 1 + 3 * 8;
+// meta(): a version, then its numbers, 8 bytes each, big end first.
+constexpr char meta_version = 2;
+constexpr std::size_t meta_bytes = 1 + 5 * 8;
 
 void write_number(std::string& bytes, std::uint64_t number) {
     for (int shift = 56; shift >= 0; shift -= 8)
@@ -25,6 +26,11 @@ std::uint64_t read_number(std::string_view bytes) {
     for (const char byte : bytes.substr(0, 8))
         number = number << 8 | static_cast<std::uint8_t>(byte);
     return number;
+}
+
+std::array<std::uint64_t*, 5> numbers_of(Meta& meta) {
+    return {&meta.index, &meta.cursors.next4, &meta.cursors.next6, &meta.forgotten.operators,
+            &meta.forgotten.reports};
 }
 
 struct Dispatch {
@@ -68,11 +74,14 @@ Result<Registry> Registry::restore(std::vector<model::Change> rows, std::string_
     if (meta.size() != meta_bytes || meta.front() != meta_version) {
         return fail(ErrorCode::corrupt, "the registry's stored head is not one this version wrote");
     }
-    registry.index_ = read_number(meta.substr(1));
-    registry.cursors_.next4 = read_number(meta.substr(9));
-    registry.cursors_.next6 = read_number(meta.substr(17));
+    std::string_view numbers = meta.substr(1);
+    for (std::uint64_t* number : numbers_of(registry.meta_)) {
+        *number = read_number(numbers);
+        numbers.remove_prefix(8);
+    }
     for (const model::Change& row : rows) {
-        if (Result<void> checked = check_row(row, registry.tables_, registry.index_); !checked) {
+        if (Result<void> checked = check_row(row, registry.tables_, registry.meta_.index);
+            !checked) {
             return fail(std::move(checked.error()));
         }
         registry.tables_.carry_out(row);
@@ -82,14 +91,13 @@ Result<Registry> Registry::restore(std::vector<model::Change> rows, std::string_
 
 std::string Registry::meta() const {
     std::string bytes(1, meta_version);
-    write_number(bytes, index_);
-    write_number(bytes, cursors_.next4);
-    write_number(bytes, cursors_.next6);
+    Meta meta = meta_;
+    for (const std::uint64_t* number : numbers_of(meta)) write_number(bytes, *number);
     return bytes;
 }
 
 Result<Draft> Registry::draft(const model::CommandEnvelope& envelope) const {
-    Draft draft(tables_, cursors_);
+    Draft draft(tables_, meta_);
     const Dispatch dispatch{.draft = draft, .now = envelope.proposed_at};
     if (Result<void> done = std::visit(dispatch, envelope.command); !done) {
         return fail(std::move(done.error()));
@@ -103,24 +111,25 @@ Result<Outcome> Registry::check(const model::CommandEnvelope& envelope) const {
     }
     Result<Draft> made = draft(envelope);
     if (!made) return fail(std::move(made.error()));
-    Outcome outcome = std::move(*made).finish(index_ + 1);
-    outcome.index = index_;
+    Outcome outcome = std::move(*made).finish(meta_.index + 1);
+    outcome.index = meta_.index;
     return outcome;
 }
 
 Result<Outcome> Registry::apply(std::uint64_t index, const model::CommandEnvelope& envelope) {
-    HAWSER_CHECK(index > index_);
+    HAWSER_CHECK(index > meta_.index);
     Result<Draft> made = draft(envelope);
     if (!made) return fail(std::move(made.error()));
-    const VipCursors cursors = made->cursors();
+    Meta meta = made->meta();
     Outcome outcome = std::move(*made).finish(index);
     if (outcome.changes.empty()) {
-        outcome.index = index_;
+        outcome.index = meta_.index;
         return outcome;
     }
+    meta.index = index;
+    remember(outcome, envelope, tables_, meta.forgotten);
     for (const model::Change& change : outcome.changes) tables_.carry_out(change);
-    cursors_ = cursors;
-    index_ = index;
+    meta_ = meta;
     return outcome;
 }
 
@@ -129,6 +138,7 @@ std::vector<std::string> describe(const Outcome& outcome) {
     lines.reserve(outcome.changes.size());
     for (std::size_t at = 0; at < outcome.changes.size(); ++at) {
         const model::Change& change = outcome.changes[at];
+        if (change.kind == model::Kind::history) break; // the last ones
         lines.push_back(std::format("{}/{} {}", model::to_string(change.kind), change.key,
                                     model::to_string(outcome.verbs[at])));
     }

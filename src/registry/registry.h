@@ -33,7 +33,9 @@ class Registry {
                                         const model::CommandEnvelope& envelope);
 
     // Of the last entry that changed anything.
-    [[nodiscard]] std::uint64_t index() const { return index_; }
+    [[nodiscard]] std::uint64_t index() const { return meta_.index; }
+    // Up to where history was dropped, for want of room.
+    [[nodiscard]] const Forgotten& forgotten() const { return meta_.forgotten; }
     [[nodiscard]] const Tables& tables() const { return tables_; }
 
     // The whole state: rows in the order of kind and key, and what follows from no row.
@@ -44,8 +46,7 @@ class Registry {
     [[nodiscard]] Result<Draft> draft(const model::CommandEnvelope& envelope) const;
 
     Tables tables_;
-    VipCursors cursors_;
-    std::uint64_t index_ = 0;
+    Meta meta_;
 };
 
 // "service/api created", in the words of `hawser apply`.

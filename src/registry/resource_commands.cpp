@@ -96,6 +96,12 @@ Result<void> delete_node(const std::string& name, Draft& draft) {
 
 } // namespace
 
+Result<void> check_policies_fit(const Draft& draft) {
+    if (draft.count(model::Kind::policy) <= limits::policies) return {};
+    return fail(ErrorCode::resource_exhausted,
+                std::format("the mesh would have more than {} policies", limits::policies));
+}
+
 Result<void> carry_out(const model::ApplyResources& command, Draft& draft) {
     const std::size_t given = command.services.size() + command.policies.size();
     if (given > limits::resources_per_apply ||
@@ -112,11 +118,7 @@ Result<void> carry_out(const model::ApplyResources& command, Draft& draft) {
         if (Result<void> put = draft.put_service(service); !put) return put;
     }
     for (const model::Policy& policy : command.policies) draft.put(policy);
-    if (draft.count(model::Kind::policy) > limits::policies) {
-        return fail(ErrorCode::resource_exhausted,
-                    std::format("the mesh would have more than {} policies", limits::policies));
-    }
-    return {};
+    return check_policies_fit(draft);
 }
 
 Result<void> carry_out(const model::DeleteResource& command, Draft& draft) {

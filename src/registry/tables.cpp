@@ -49,11 +49,16 @@ std::vector<const model::Instance*> Tables::instances_of_node(std::string_view n
 
 std::vector<const model::Instance*> Tables::instances_of_service(std::string_view service) const {
     std::vector<const model::Instance*> instances;
+    if (!has_instances(service)) return instances;
     for (const auto& [key, row] : rows(model::Kind::instance)) {
         const model::Instance* instance = as_instance(row);
         if (instance->service == service) instances.push_back(instance);
     }
     return instances;
+}
+
+bool Tables::has_instances(std::string_view service) const {
+    return instances_.contains(service);
 }
 
 std::vector<const model::Server*> Tables::servers() const {
@@ -87,21 +92,34 @@ std::vector<model::Change> Tables::all() const {
 void Tables::carry_out(const model::Change& change) {
     Table& table = tables_[place(change.kind)];
     if (const auto old = table.find(change.key); old != table.end()) {
-        release_vips(old->second);
+        let_go(*old->second.value);
         if (change.deleted()) table.erase(old);
     }
     if (change.deleted()) return;
     table.insert_or_assign(change.key, Row{.value = change.value, .index = change.index});
-    if (const auto* service = std::get_if<model::Service>(change.value.get())) {
+    take_in(*change.value);
+}
+
+void Tables::take_in(const model::Resource& resource) {
+    if (const auto* service = std::get_if<model::Service>(&resource)) {
         vips_.insert(service->vip4);
         vips_.insert(service->vip6);
+    } else if (const auto* instance = std::get_if<model::Instance>(&resource)) {
+        ++instances_[instance->service];
+    } else if (const auto* entry = std::get_if<model::HistoryEntry>(&resource)) {
+        history_.add(*entry);
     }
 }
 
-void Tables::release_vips(const Row& row) {
-    if (const auto* service = std::get_if<model::Service>(row.value.get())) {
+void Tables::let_go(const model::Resource& resource) {
+    if (const auto* service = std::get_if<model::Service>(&resource)) {
         vips_.erase(service->vip4);
         vips_.erase(service->vip6);
+    } else if (const auto* instance = std::get_if<model::Instance>(&resource)) {
+        const auto count = instances_.find(instance->service);
+        if (--count->second == 0) instances_.erase(count);
+    } else if (const auto* entry = std::get_if<model::HistoryEntry>(&resource)) {
+        history_.remove(*entry);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "base/ip.h"
 #include "model/resources.h"
 #include "model/row.h"
+#include "registry/history_index.h"
 
 namespace hawser::registry {
 
@@ -68,6 +69,8 @@ class Tables {
     // All members of the cluster, in the order of their names.
     [[nodiscard]] std::vector<const model::Server*> servers() const;
     [[nodiscard]] const model::Server* server(std::uint64_t id) const;
+    [[nodiscard]] bool has_instances(std::string_view service) const;
+    [[nodiscard]] const HistoryIndex& history() const { return history_; }
     [[nodiscard]] bool vip_taken(const IpAddress& address) const { return vips_.contains(address); }
     [[nodiscard]] std::size_t vips() const { return vips_.size(); }
 
@@ -77,10 +80,13 @@ class Tables {
     void carry_out(const model::Change& change);
 
   private:
-    void release_vips(const Row& row);
+    void take_in(const model::Resource& resource);
+    void let_go(const model::Resource& resource);
 
     std::array<Table, kind_places> tables_; // by kind; the first is unused
     std::unordered_set<IpAddress> vips_;
+    std::map<std::string, std::size_t, std::less<>> instances_; // by service
+    HistoryIndex history_;
 };
 
 } // namespace hawser::registry

@@ -114,6 +114,7 @@ std::vector<Command> commands() {
         JoinServer{"00ff", samples::server(), 5},
         PutServer{samples::server()},
         RemoveServer{0xfedcba9876543210},
+        Rollback{12},
     };
 }
 

@@ -48,7 +48,7 @@ class Commands {
         return make_sync(node, std::move(instances));
     }
     model::Command command() {
-        switch (random_.below(9)) {
+        switch (random_.below(10)) {
             case 0:
             case 1: return model::ApplyResources{.services = {service()}, .policies = {}};
             case 2:
@@ -68,6 +68,7 @@ class Commands {
                     .token_id = pick("", 40), .node = pick("n", 5), .now = time_};
             case 6:
             case 7: return sync();
+            case 8: return model::Rollback{.index = random_.below(400)};
             default:
                 return model::SetNodeAlive{.node = pick("n", 5), .alive = random_.below(2) == 0};
         }

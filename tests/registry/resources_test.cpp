@@ -118,7 +118,7 @@ TEST_CASE("an apply has a limit, and so has the mesh") {
         for (model::Service& service : other.services) service.name = prefix + service.name;
         return other;
     };
-    CHECK(mesh.send(apply)->changes.size() == limits::resources_per_apply);
+    CHECK(mesh.done(apply).size() == limits::resources_per_apply);
     for (std::size_t n = limits::resources_per_apply; n < limits::services;
          n += limits::resources_per_apply) {
         CHECK(mesh.send(renamed("x" + std::to_string(n))).has_value());
