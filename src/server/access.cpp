@@ -96,8 +96,10 @@ LocalAdmins read_local_admins() {
 
 Result<Actor> identify_operator(const rpc::Caller& caller, const registry::Tables& tables,
                                 const LocalAdmins& admins) {
-    if (caller.local) return identify_local(*caller.local, admins);
-    return identify_by_token(caller.bearer, tables);
+    Result<Actor> actor = caller.local ? identify_local(*caller.local, admins)
+                                       : identify_by_token(caller.bearer, tables);
+    if (actor) actor->source = caller.remote;
+    return actor;
 }
 
 Result<void> require_role(const Actor& actor, model::Role least) {

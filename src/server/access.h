@@ -26,10 +26,11 @@ struct LocalAdmins {
                                              std::string_view passwd_file, uid_t own_uid);
 [[nodiscard]] LocalAdmins read_local_admins();
 
-// Who asked, as history names it: "operator:1f2e…", "uid:0".
+// Who asked, as history names it: "operator:1f2e…", "uid:0"; and from where.
 struct Actor {
     std::string name;
     model::Role role = model::Role::reader;
+    std::string source{}; // "10.0.0.9:53122", "unix:uid=0"
 };
 
 // Of an API call: by peer credentials on the admin socket, otherwise by token.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <asio/this_coro.hpp>
 #include <format>
-#include <functional>
 #include <utility>
 
 #include "base/bytes.h"
@@ -12,6 +11,8 @@
 #include "io/task_group.h"
 #include "log/log.h"
 #include "model/codec.h"
+#include "server/row_scan.h"
+#include "server/server_addresses.h"
 
 namespace hawser::server {
 
@@ -19,12 +20,23 @@ namespace {
 
 // Changes of one message: far below rpc_message_bytes, and quick to encode between other work.
 constexpr std::size_t batch_bytes = 512 << 10;
+constexpr std::size_t rows_at_a_time = 1024;
 
 // An agent waits this long for a server to be up to date before it is sent to another one.
 constexpr std::chrono::milliseconds longest_catch_up{3'000};
 
-bool visible(const model::Change& change) {
-    return model::visible_to_agents(change.kind);
+// As many as one message takes, beginning with changes[next], which moves behind them.
+v1::ServerMessage batch_of(const std::vector<model::Change>& changes, std::size_t& next,
+                           std::uint64_t index) {
+    v1::ServerMessage message;
+    v1::MeshChanges& batch = *message.mutable_changes();
+    batch.set_index(index);
+    for (std::size_t bytes = 0; next < changes.size() && bytes < batch_bytes; ++next) {
+        v1::Change& change = *batch.add_changes();
+        change = model::to_proto(changes[next]);
+        bytes += change.ByteSizeLong();
+    }
+    return message;
 }
 
 } // namespace
@@ -137,7 +149,8 @@ io::Task<void> AgentSession::register_node(v1::SyncNode message) {
     const Result<registry::Outcome> outcome =
         co_await parts_.raft.propose({.command = std::move(*command),
                                       .actor = "node:" + stream_.node,
-                                      .proposed_at = io::wall_now()});
+                                      .proposed_at = io::wall_now(),
+                                      .source = stream_.remote});
     stream_.registering = false;
     parts_.sessions.heard(stream_);
     if (!outcome) co_return refuse(outcome.error());
@@ -185,39 +198,54 @@ io::Task<bool> AgentSession::write_answers() {
     co_return true;
 }
 
-// A snapshot or the changes since; again while more came as they were written. The first is sent
+// All rows, or the changes since; again while more came as they were written. The first is sent
 // even if it is empty: it tells the agent that what it has cached is current.
 io::Task<bool> AgentSession::write_changes() {
     while (!sent_anything_ || sent_index_ != parts_.hub.index()) {
         const std::uint64_t index = parts_.hub.index();
-        std::optional<std::vector<model::Change>> changes = parts_.hub.since(sent_index_);
-        const bool reset = !changes;
-        if (reset) {
-            changes = parts_.raft.registry().rows();
-            std::erase_if(*changes, std::not_fn(visible));
+        const std::optional<std::vector<model::Change>> changes = parts_.hub.since(sent_index_);
+        if (!changes) {
+            sent_anything_ = false;
+            if (!co_await write_rows()) co_return false;
+            continue;
         }
-        if (!co_await write_batch(std::move(*changes), index, reset)) co_return false;
+        if (!co_await write_batches(*changes, index)) co_return false;
         sent_index_ = index;
         sent_anything_ = true;
     }
     co_return true;
 }
 
-io::Task<bool> AgentSession::write_batch(std::vector<model::Change> changes, std::uint64_t index,
-                                         bool reset) {
+// What changed meanwhile makes them complete.
+io::Task<bool> AgentSession::write_rows() {
+    const std::uint64_t index = parts_.hub.index();
+    RowScan scan(index);
+    v1::ServerMessage first;
+    first.mutable_changes()->set_reset(true);
+    first.mutable_changes()->set_index(index);
+    if (!co_await write(std::move(first))) co_return false;
+    while (true) {
+        const std::vector<model::Change> rows =
+            scan.next(parts_.raft.registry().tables(), rows_at_a_time);
+        if (rows.empty()) break;
+        for (std::size_t next = 0; next < rows.size();) {
+            if (!co_await write(batch_of(rows, next, index))) co_return false;
+        }
+    }
+    sent_index_ = index;
+    co_return true;
+}
+
+io::Task<bool> AgentSession::write_batches(const std::vector<model::Change>& changes,
+                                           std::uint64_t index) {
     std::size_t next = 0;
     do {
-        v1::ServerMessage message;
-        v1::MeshChanges& batch = *message.mutable_changes();
-        batch.set_reset(reset && next == 0);
-        batch.set_index(index);
-        for (std::size_t bytes = 0; next < changes.size() && bytes < batch_bytes; ++next) {
-            v1::Change& change = *batch.add_changes();
-            change = model::to_proto(changes[next]);
-            bytes += change.ByteSizeLong();
+        v1::ServerMessage message = batch_of(changes, next, index);
+        message.mutable_changes()->set_complete(next == changes.size());
+        for (const Endpoint& server :
+             addresses_of_servers(parts_.raft.registry().tables(), parts_.reachable)) {
+            message.mutable_changes()->add_servers(server.to_string());
         }
-        batch.set_complete(next == changes.size());
-        for (const std::string& server : parts_.servers) batch.add_servers(server);
         if (!co_await write(std::move(message))) co_return false;
     } while (next < changes.size());
     co_return true;

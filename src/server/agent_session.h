@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ip.h"
 #include "base/result.h"
 #include "io/loop.h"
 #include "io/signal.h"
@@ -30,7 +31,7 @@ class AgentSession {
         Sessions& sessions;
         WatchHub& hub;
         Refusals& refusals;
-        std::vector<std::string> servers; // endpoints, told to the agent
+        std::vector<Endpoint> reachable; // where this server is
     };
 
     // `caller` has shown the certificate of `node`, and outlives the session.
@@ -53,8 +54,9 @@ class AgentSession {
     [[nodiscard]] io::Task<void> write_messages();
     [[nodiscard]] io::Task<bool> write_answers();
     [[nodiscard]] io::Task<bool> write_changes();
-    [[nodiscard]] io::Task<bool> write_batch(std::vector<model::Change> changes,
-                                             std::uint64_t index, bool reset);
+    [[nodiscard]] io::Task<bool> write_rows();
+    [[nodiscard]] io::Task<bool> write_batches(const std::vector<model::Change>& changes,
+                                               std::uint64_t index);
     [[nodiscard]] io::Task<bool> write(v1::ServerMessage message);
 
     Parts parts_;

@@ -48,12 +48,21 @@ void Api::add_api(rpc::Methods& methods) {
     using model::Role;
     add(methods, "/hawser.v1.Api/Apply", Role::operator_, &Api::apply);
     add(methods, "/hawser.v1.Api/Delete", Role::operator_, &Api::delete_resource);
+    add(methods, "/hawser.v1.Api/Plan", Role::reader, &Api::plan, View::current);
+    add(methods, "/hawser.v1.Api/Rollback", Role::operator_, &Api::rollback, View::current);
+    add(methods, "/hawser.v1.Api/History", Role::reader, &Api::history, View::current);
     add(methods, "/hawser.v1.Api/Get", Role::reader, &Api::get, View::current);
     add(methods, "/hawser.v1.Api/WaitEnforced", Role::reader, &Api::wait_enforced, View::current);
     add(methods, "/hawser.v1.Api/CreateToken", Role::operator_, &Api::create_token);
     add(methods, "/hawser.v1.Api/ListTokens", Role::operator_, &Api::list_tokens, View::current);
     add(methods, "/hawser.v1.Api/RevokeToken", Role::operator_, &Api::revoke_token);
     add(methods, "/hawser.v1.Api/ServerStatus", Role::reader, &Api::status);
+    methods.streaming(
+        "/hawser.v1.Api/Watch",
+        [this](const rpc::Caller& caller, rpc::MessageStream& stream) {
+            return watch(caller, stream);
+        },
+        admitted("/hawser.v1.Api/Watch", Role::reader));
 }
 
 template <typename Request, typename Response>
@@ -65,11 +74,15 @@ void Api::add(rpc::Methods& methods, std::string path, model::Role least,
                                                            Request request) {
             return guarded(access, method, caller, std::move(request));
         },
-        [this, path, least](const rpc::Caller& caller) -> Result<void> {
-            Result<Actor> actor = admit(path, least, caller);
-            if (!actor) return fail(std::move(actor.error()));
-            return {};
-        });
+        admitted(path, least));
+}
+
+rpc::Guard Api::admitted(std::string path, model::Role least) {
+    return [this, path = std::move(path), least](const rpc::Caller& caller) -> Result<void> {
+        Result<Actor> actor = admit(path, least, caller);
+        if (!actor) return fail(std::move(actor.error()));
+        return {};
+    };
 }
 
 rpc::Guard Api::nodes_only(Refused what, std::string path) {
@@ -114,9 +127,11 @@ Result<Actor> Api::admit(std::string_view path, model::Role least, const rpc::Ca
     return fail(std::move(allowed.error()));
 }
 
-io::Task<Result<registry::Outcome>> Api::propose(model::Command command, std::string actor) {
-    return parts_.raft.propose(
-        {.command = std::move(command), .actor = std::move(actor), .proposed_at = io::wall_now()});
+io::Task<Result<registry::Outcome>> Api::propose(model::Command command, Actor actor) {
+    return parts_.raft.propose({.command = std::move(command),
+                                .actor = std::move(actor.name),
+                                .proposed_at = io::wall_now(),
+                                .source = std::move(actor.source)});
 }
 
 } // namespace hawser::server

@@ -2,8 +2,8 @@
 //
 //   Mesh/Join             anybody with a join token; limited per source address
 //   Mesh/Sign, /Session   agents: a certificate of a node that still exists
-//   Api/Get, /WaitEnforced, /ServerStatus      operators with any role
-//   Api/Apply, /Delete, /…Token(s)             operators with the role operator or admin
+//   Api/Get, /Watch, /History, /Plan, /WaitEnforced, /ServerStatus   operators with any role
+//   Api/Apply, /Delete, /Rollback, /…Token(s)      operators with the role operator or admin
 //
 // An operator is who has an operator token, or on the admin socket root, this server's own user
 // and the group hawser (as admin). Every refusal is logged with the peer, and counted; all but
@@ -75,12 +75,12 @@ class Api {
     [[nodiscard]] Result<Actor> admit(std::string_view path, model::Role least,
                                       const rpc::Caller& caller);
     [[nodiscard]] rpc::Guard nodes_only(Refused what, std::string path);
-    [[nodiscard]] io::Task<Result<registry::Outcome>> propose(model::Command command,
-                                                              std::string actor);
+    [[nodiscard]] rpc::Guard admitted(std::string path, model::Role least);
+    [[nodiscard]] io::Task<Result<registry::Outcome>> propose(model::Command command, Actor actor);
 
     // mesh_api.cpp
     Answer<v1::JoinResponse> join(const rpc::Caller& caller, v1::JoinRequest request);
-    Answer<v1::JoinResponse> join_admitted(v1::JoinRequest request);
+    Answer<v1::JoinResponse> join_admitted(v1::JoinRequest request, std::string source);
     [[nodiscard]] Result<void> check_secret(const v1::JoinRequest& request) const;
     [[nodiscard]] Result<std::string> sign_for(const model::Node& node, ByteView csr,
                                                const model::Identity& identity) const;
@@ -95,6 +95,14 @@ class Api {
     Answer<v1::GetResponse> get(Actor actor, v1::GetRequest request);
     Answer<v1::WaitEnforcedResponse> wait_enforced(Actor actor, v1::WaitEnforcedRequest request);
 
+    // history_api.cpp
+    Answer<v1::HistoryResponse> history(Actor actor, v1::HistoryRequest request);
+    Answer<v1::PlanResponse> plan(Actor actor, v1::PlanRequest request);
+    Answer<v1::RollbackResponse> rollback(Actor actor, v1::RollbackRequest request);
+
+    // watch_api.cpp
+    io::Task<Result<void>> watch(const rpc::Caller& caller, rpc::MessageStream& stream);
+
     // token_api.cpp
     Answer<v1::CreateTokenResponse> create_token(Actor actor, v1::CreateTokenRequest request);
     Answer<v1::ListTokensResponse> list_tokens(Actor actor, v1::ListTokensRequest request);
@@ -102,6 +110,7 @@ class Api {
 
     // status_api.cpp
     Answer<v1::ServerStatusResponse> status(Actor actor, v1::ServerStatusRequest request);
+    void add_members(v1::ServerStatusResponse& status, const RaftStatus& raft) const;
     void add_warnings(v1::ServerStatusResponse& status, WallTime now) const;
 
     [[nodiscard]] const registry::Tables& tables() const { return parts_.raft.registry().tables(); }
@@ -109,6 +118,7 @@ class Api {
     Parts parts_;
     SourceLimiter join_limiter_{{}};
     WallTime started_at_;
+    std::size_t watchers_ = 0;
 };
 
 } // namespace hawser::server

@@ -32,7 +32,7 @@ Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinReque
         co_return fail(std::move(error));
     }
     const std::string node = printable(request.node(), 64);
-    Result<v1::JoinResponse> response = co_await join_admitted(std::move(request));
+    Result<v1::JoinResponse> response = co_await join_admitted(std::move(request), caller.remote);
     if (response) {
         join_limiter_.give_back(address);
         log::info("a node joined", {{"node", node}, {"peer", caller.remote}});
@@ -44,7 +44,7 @@ Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinReque
 
 // That the request can be signed is known before the token is used up: one that cannot be costs the
 // host nothing. Whoever gets no answer may ask again, with the same key.
-Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request) {
+Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request, std::string source) {
     Result<void> known = check_secret(request);
     if (!known) { // here: a token that was just made may not have reached this server
         if (Result<void> reached = co_await become_current(); !reached)
@@ -65,7 +65,7 @@ Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request) {
                                          .node = request.node(),
                                          .now = now,
                                          .key = tls::sha256(as_bytes(*key))},
-                         "node:" + request.node());
+                         {.name = "node:" + request.node(), .source = std::move(source)});
     if (!joined) co_return fail(std::move(joined.error()));
     const auto* node = tables().get<model::Node>(request.node());
     if (node == nullptr) co_return fail(ErrorCode::aborted, "the node was deleted meanwhile");
@@ -132,14 +132,12 @@ io::Task<Result<void>> Api::session(const rpc::Caller& caller, rpc::MessageStrea
         parts_.refusals.record(Refused::session, "/hawser.v1.Mesh/Session", caller, node.error());
         co_return fail(std::move(node.error()));
     }
-    std::vector<std::string> servers;
-    for (const Endpoint& endpoint : parts_.reachable) servers.push_back(endpoint.to_string());
     AgentSession session({.executor = parts_.executor,
                           .raft = parts_.raft,
                           .sessions = parts_.sessions,
                           .hub = parts_.hub,
                           .refusals = parts_.refusals,
-                          .servers = std::move(servers)},
+                          .reachable = parts_.reachable},
                          caller, (*node)->name, stream);
     Result<void> ended = co_await session.run();
     log::info("an agent's session ended",

@@ -7,6 +7,7 @@
 #include "io/clock.h"
 #include "model/codec.h"
 #include "server/api.h"
+#include "server/resource_kinds.h"
 
 namespace hawser::server {
 
@@ -14,7 +15,12 @@ namespace {
 
 constexpr Duration longest_wait{300'000};
 
-// Tokens are not resources: even their hashes stay here. History has a method of its own.
+model::Change as_change(model::Kind kind, const std::string& key, const registry::Row& row) {
+    return {.kind = kind, .key = key, .index = row.index, .value = row.value};
+}
+
+} // namespace
+
 Result<model::Kind> readable_kind(const std::string& text) {
     Result<model::Kind> kind = model::parse_kind(text);
     if (!kind) return kind;
@@ -28,12 +34,6 @@ Result<model::Kind> readable_kind(const std::string& text) {
     return kind;
 }
 
-model::Change as_change(model::Kind kind, const std::string& key, const registry::Row& row) {
-    return {.kind = kind, .key = key, .index = row.index, .value = row.value};
-}
-
-} // namespace
-
 Api::Answer<v1::ApplyResponse> Api::apply(Actor actor, v1::ApplyRequest request) {
     Result<model::ApplyResources> command = model::from_proto(request.resources());
     if (!command) co_return fail(std::move(command.error()));
@@ -44,7 +44,7 @@ Api::Answer<v1::ApplyResponse> Api::apply(Actor actor, v1::ApplyRequest request)
         outcome = parts_.raft.registry().check(
             {.command = std::move(*command), .actor = actor.name, .proposed_at = io::wall_now()});
     } else {
-        outcome = co_await propose(std::move(*command), actor.name);
+        outcome = co_await propose(std::move(*command), actor);
     }
     if (!outcome) co_return fail(std::move(outcome.error()));
     v1::ApplyResponse response;
@@ -56,8 +56,9 @@ Api::Answer<v1::ApplyResponse> Api::apply(Actor actor, v1::ApplyRequest request)
 Api::Answer<v1::DeleteResponse> Api::delete_resource(Actor actor, v1::DeleteRequest request) {
     Result<model::Kind> kind = model::parse_kind(request.kind());
     if (!kind) co_return fail(std::move(kind.error()));
-    Result<registry::Outcome> outcome =
-        co_await propose(model::DeleteResource{.kind = *kind, .name = request.name()}, actor.name);
+    model::DeleteResource command{
+        .kind = *kind, .name = request.name(), .if_index = request.if_index()};
+    Result<registry::Outcome> outcome = co_await propose(std::move(command), actor);
     if (!outcome) co_return fail(std::move(outcome.error()));
     v1::DeleteResponse response;
     response.set_index(outcome->index);

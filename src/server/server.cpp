@@ -237,6 +237,7 @@ io::Task<Result<void>> Server::run() {
     // While the others can still be talked to: they are given the leadership and what is under way.
     co_await parts.raft.stop(storing_timeout);
     parts.cluster->end_streams();
+    parts.hub.close();
     parts.tasks.cancel();
     co_await parts.tasks.join();
     co_await parts.sessions.join();

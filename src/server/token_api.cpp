@@ -7,6 +7,7 @@
 #include "io/clock.h"
 #include "model/codec.h"
 #include "server/api.h"
+#include "server/server_addresses.h"
 #include "tls/x509.h"
 
 namespace hawser::server {
@@ -42,15 +43,17 @@ Api::Answer<v1::CreateTokenResponse> Api::create_token(Actor actor,
         .id = ca::new_token_id(),
         .secret = ca::new_token_secret(),
         .node = request.node(),
+        .server = request.server(),
         .expires_at = io::wall_now() + lifetime->count(),
-        .servers = parts_.reachable};
+        .servers = addresses_of_servers(tables(), parts_.reachable)};
     const model::JoinToken token{.id = text.id,
                                  .secret_hash = ca::hash_secret(text.secret),
-                                 .node = text.node,
+                                 .node = request.node(),
                                  .services = {request.services().begin(), request.services().end()},
+                                 .server = request.server(),
                                  .expires_at = text.expires_at};
     Result<registry::Outcome> outcome =
-        co_await propose(model::CreateJoinToken{.token = token}, actor.name);
+        co_await propose(model::CreateJoinToken{.token = token}, actor);
     if (!outcome) co_return fail(std::move(outcome.error()));
     v1::CreateTokenResponse response;
     response.set_token(text.to_text());
@@ -69,7 +72,7 @@ Api::Answer<v1::ListTokensResponse> Api::list_tokens(Actor, v1::ListTokensReques
 Api::Answer<v1::RevokeTokenResponse> Api::revoke_token(Actor actor,
                                                        v1::RevokeTokenRequest request) {
     Result<registry::Outcome> outcome =
-        co_await propose(model::RevokeJoinToken{.id = request.id()}, actor.name);
+        co_await propose(model::RevokeJoinToken{.id = request.id()}, actor);
     if (!outcome) co_return fail(std::move(outcome.error()));
     v1::RevokeTokenResponse response;
     response.set_index(outcome->index);

@@ -22,6 +22,11 @@ void WatchHub::reset(std::uint64_t index) {
     for (io::Signal* follower : followers_) follower->notify();
 }
 
+void WatchHub::close() {
+    closed_ = true;
+    for (io::Signal* follower : followers_) follower->notify();
+}
+
 // All of an index or nothing: half of an atomic apply is no state to be in.
 void WatchHub::forget_oldest() {
     held_from_ = recent_.front().index;
@@ -39,6 +44,21 @@ std::optional<std::vector<model::Change>> WatchHub::since(std::uint64_t have) co
     }
     std::ranges::reverse(latest);
     return latest;
+}
+
+std::optional<WatchHub::Changes> WatchHub::each_since(std::uint64_t have, std::size_t most) const {
+    if (have < held_from_ || have > index_) return std::nullopt;
+    Changes next{.index = index_, .changes = {}};
+    auto change = std::ranges::upper_bound(recent_, have, {}, &model::Change::index);
+    for (; change != recent_.end(); ++change) {
+        const bool whole = next.changes.empty() || next.changes.back().index != change->index;
+        if (whole && next.changes.size() >= most) {
+            next.index = next.changes.back().index;
+            break;
+        }
+        next.changes.push_back(*change);
+    }
+    return next;
 }
 
 } // namespace hawser::server

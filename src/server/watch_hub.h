@@ -32,11 +32,23 @@ class WatchHub {
     // with a snapshot.
     void reset(std::uint64_t index);
 
+    // Followers are notified a last time.
+    void close();
+    [[nodiscard]] bool closed() const { return closed_; }
+
     [[nodiscard]] std::uint64_t index() const { return index_; }
 
     // The last value of every row that changed after `have`, in the order of those changes. Empty
     // optional: no longer held, or `have` is not of this history; begin with a snapshot.
     [[nodiscard]] std::optional<std::vector<model::Change>> since(std::uint64_t have) const;
+
+    // Every change after `have`, each by itself, in order: those of whole indexes until there are
+    // `most` or nothing is left. `index`: nothing up to there is missing. Empty optional: as above.
+    struct Changes {
+        std::uint64_t index = 0;
+        std::vector<model::Change> changes;
+    };
+    [[nodiscard]] std::optional<Changes> each_since(std::uint64_t have, std::size_t most) const;
 
     // A follower's signal is notified after every publish, for as long as the subscription lives.
     class Subscription {
@@ -58,6 +70,7 @@ class WatchHub {
     std::uint64_t index_;
     std::uint64_t held_from_; // all visible changes after this index are in recent_
     std::size_t capacity_;
+    bool closed_ = false;
     std::deque<model::Change> recent_; // by index
     std::list<io::Signal*> followers_;
 };

@@ -117,6 +117,26 @@ TEST_CASE("tokens are listed without their hashes") {
     CHECK(list->tokens(0).secret_hash().empty());
 }
 
+TEST_CASE("a token may be for a server of the cluster, and then only for that") {
+    MeshFixture mesh;
+    v1::CreateTokenRequest request;
+    request.set_server("s2");
+    const auto created = mesh.call<v1::CreateTokenResponse>("CreateToken", request);
+    if (!created) FAIL(created.error().message);
+    const ca::JoinTokenText text = ca::JoinTokenText::parse(created->token()).value();
+    CHECK(text.server == "s2");
+    CHECK(text.node.empty());
+    CHECK(created->info().server() == "s2");
+    CHECK(created->info().node().empty());
+    const auto joined = mesh.join(text, "s2");
+    REQUIRE_FALSE(joined.has_value());
+    CHECK(joined.error().message ==
+          "join token '" + text.id + "' is for server 's2', not for node 's2'");
+    request.set_node("web-1");
+    CHECK(mesh.call<v1::CreateTokenResponse>("CreateToken", request).error().code ==
+          ErrorCode::invalid);
+}
+
 TEST_CASE("without a good operator token the network API answers nothing") {
     MeshFixture mesh;
     rpc::Client& client = mesh.operator_client();
@@ -124,8 +144,9 @@ TEST_CASE("without a good operator token the network API answers nothing") {
     wrong.secret = ca::new_token_secret();
     for (const std::string& bearer : {std::string(), std::string("x"), wrong.to_text()}) {
         client.set_bearer(bearer);
-        for (const std::string method : {"Apply", "Delete", "Get", "WaitEnforced", "CreateToken",
-                                         "ListTokens", "RevokeToken", "ServerStatus"}) {
+        for (const std::string method :
+             {"Apply", "Delete", "Get", "WaitEnforced", "CreateToken", "ListTokens", "RevokeToken",
+              "ServerStatus", "Plan", "History", "Rollback"}) {
             CAPTURE(method);
             const auto answer = mesh.runner.run(client.call("/hawser.v1.Api/" + method, ""));
             REQUIRE_FALSE(answer.has_value());
@@ -171,6 +192,10 @@ TEST_CASE("status tells the server at a glance") {
     CHECK(status->warnings().empty());
     CHECK(status->certificate_expires_at_ms() < status->intermediate_expires_at_ms());
     CHECK(status->intermediate_expires_at_ms() < status->root_expires_at_ms());
+    REQUIRE(status->members_size() == 1);
+    CHECK(status->members(0).name() == "s1");
+    CHECK(status->members(0).role() == "leader");
+    CHECK(status->members(0).match_index() == status->last_index());
 }
 
 TEST_CASE("a caller without a token is refused before its request is read") {

@@ -1,4 +1,6 @@
 // Agents' sessions: what they are sent, what they report, and when they are dead.
+#include <format>
+
 #include "server/mesh_fixture.h"
 
 namespace hawser::server::test {
@@ -14,6 +16,16 @@ v1::WaitEnforcedRequest wait_for(std::uint64_t index, int timeout_ms) {
     request.set_index(index);
     request.set_timeout_ms(timeout_ms);
     return request;
+}
+
+// The rows that agents see.
+std::vector<std::string> lines(const std::vector<model::Change>& rows) {
+    std::vector<std::string> lines;
+    for (const model::Change& row : rows) {
+        if (!model::visible_to_agents(row.kind)) continue;
+        lines.push_back(std::format("{}/{}@{}", model::to_string(row.kind), row.key, row.index));
+    }
+    return lines;
 }
 
 } // namespace
@@ -94,7 +106,7 @@ TEST_CASE("a large mesh comes in several messages and is complete at the end") {
     for (int i = 0; i < 4000; ++i) {
         services.push_back(make_service("service-" + std::to_string(i)));
         model::Policy policy = make_policy("policy-" + std::to_string(i), services.back().name);
-        for (int from = 0; from < 8; ++from)
+        for (int from = 0; from < 60; ++from)
             policy.from.push_back("caller-" + std::to_string(from));
         policies.push_back(std::move(policy));
     }
@@ -106,6 +118,19 @@ TEST_CASE("a large mesh comes in several messages and is complete at the end") {
     CHECK(agent.batches > 1);
     CHECK(agent.resets == 1);
     CHECK(agent.mesh_state.build()->services().size() == 4000);
+
+    // One that does not read yet: what changes before it has all rows reaches it all the same.
+    TestAgent slow(mesh, mesh.must_join("n2", {}));
+    mesh.must_join("n3", {});
+    policies[0].from = {"somebody-else"};
+    REQUIRE(mesh.apply({make_service("one-more")}, {policies[0], policies[3999]}).has_value());
+    v1::DeleteRequest remove;
+    remove.set_kind("policy");
+    remove.set_name(policies[1].name);
+    REQUIRE(mesh.call<v1::DeleteResponse>("Delete", remove).has_value());
+    REQUIRE(slow.follow_to(mesh.server->registry().index()));
+    CHECK(slow.resets == 1);
+    CHECK(lines(slow.mesh_state.rows()) == lines(mesh.server->registry().rows()));
 }
 
 TEST_CASE("a registration that is not allowed is refused with words, and the session goes on") {

@@ -51,6 +51,33 @@ TEST_CASE("rows of different kinds are different rows") {
     CHECK(since(hub, 0) == Lines{"a@1", "a@1"});
 }
 
+TEST_CASE("each change by itself, whole indexes at a time") {
+    WatchHub hub(10, 6);
+    hub.publish(11, {row("a", 11), row("b", 11), row("c", 11)});
+    hub.publish(12, {row("t", 12, model::Kind::join_token)});
+    hub.publish(13, {row("a", 13)});
+    hub.publish(14, {row("a", 14), row("b", 14)});
+    const auto keys = [&](std::uint64_t have, std::size_t most) {
+        const auto next = hub.each_since(have, most);
+        REQUIRE(next.has_value());
+        Lines lines;
+        for (const model::Change& change : next->changes) {
+            lines.push_back(change.key + "@" + std::to_string(change.index));
+        }
+        lines.push_back("to " + std::to_string(next->index));
+        return lines;
+    };
+    CHECK(keys(10, 100) == Lines{"a@11", "b@11", "c@11", "a@13", "a@14", "b@14", "to 14"});
+    CHECK(keys(10, 1) == Lines{"a@11", "b@11", "c@11", "to 11"});
+    CHECK(keys(10, 4) == Lines{"a@11", "b@11", "c@11", "a@13", "to 13"});
+    CHECK(keys(11, 1) == Lines{"a@13", "to 13"});
+    CHECK(keys(14, 1) == Lines{"to 14"});
+    CHECK_FALSE(hub.each_since(15, 1).has_value());
+    hub.publish(15, {row("d", 15)}); // one too many: all of 11 goes
+    CHECK_FALSE(hub.each_since(10, 1).has_value());
+    CHECK(keys(11, 1) == Lines{"a@13", "to 13"});
+}
+
 TEST_CASE("who is before the beginning, or ahead of it all, starts over") {
     WatchHub hub(10);
     CHECK_FALSE(since(hub, 9).has_value());
