@@ -107,6 +107,7 @@ Result<NetworkTarget> network_target(const TargetOptions& options) {
 }
 
 struct Exchange {
+    DaemonClient::TakeBytes take; // null: one answer, not a stream
     std::string socket;
     std::optional<NetworkTarget> network;
     std::string path;
@@ -131,14 +132,33 @@ io::Task<Result<std::unique_ptr<rpc::Client>>> connect(Exchange& exchange) {
     co_return client;
 }
 
+// A server that says nothing for so long has gone.
+constexpr std::chrono::milliseconds stream_silence{30'000};
+
+io::Task<Result<std::string>> read_stream(rpc::Client& client, Exchange& exchange) {
+    auto stream = co_await client.open_stream(exchange.path);
+    if (!stream) co_return fail(std::move(stream.error()));
+    auto asked = co_await (*stream)->write(std::move(exchange.request), exchange.timeout);
+    if (!asked) co_return fail(std::move(asked.error()));
+    (*stream)->finish();
+    while (true) {
+        auto bytes = co_await (*stream)->read(stream_silence);
+        if (!bytes) co_return fail(std::move(bytes.error()));
+        if (!*bytes) co_return std::string();
+        if (auto taken = exchange.take(**bytes); !taken) co_return fail(std::move(taken.error()));
+    }
+}
+
 // `exchange` outlives the loop that runs this.
 io::Task<void> perform(Exchange& exchange, io::Loop& loop) {
     {
         Result<std::unique_ptr<rpc::Client>> client = co_await connect(exchange);
         if (client) {
             exchange.reached = true;
-            exchange.answer = co_await (*client)->call(exchange.path, std::move(exchange.request),
-                                                       exchange.timeout);
+            exchange.answer =
+                exchange.take ? co_await read_stream(**client, exchange)
+                              : co_await (*client)->call(exchange.path, std::move(exchange.request),
+                                                         exchange.timeout);
         } else {
             exchange.answer = fail(std::move(client.error()));
         }
@@ -183,8 +203,24 @@ DaemonClient::DaemonClient(TargetOptions options, std::vector<std::string> socke
 
 Result<std::string> DaemonClient::call_bytes(const std::string& path, std::string request,
                                              std::chrono::milliseconds timeout) {
-    Exchange exchange{
-        .socket = options_.socket, .path = path, .request = std::move(request), .timeout = timeout};
+    return exchange(path, std::move(request), timeout, nullptr);
+}
+
+Result<void> DaemonClient::stream_bytes(const std::string& path, std::string request,
+                                        TakeBytes take) {
+    Result<std::string> end =
+        exchange(path, std::move(request), limits::rpc_timeout, std::move(take));
+    if (!end) return fail(std::move(end.error()));
+    return {};
+}
+
+Result<std::string> DaemonClient::exchange(const std::string& path, std::string request,
+                                           std::chrono::milliseconds timeout, TakeBytes take) {
+    Exchange exchange{.take = std::move(take),
+                      .socket = options_.socket,
+                      .path = path,
+                      .request = std::move(request),
+                      .timeout = timeout};
     if (!options_.server.empty()) {
         Result<NetworkTarget> target = network_target(options_);
         if (!target) {

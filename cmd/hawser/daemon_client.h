@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,20 @@ class DaemonClient {
         return response;
     }
 
+    // Calls a method that answers with a stream, and hands on each message until the stream ends or
+    // `take` fails.
+    using TakeBytes = std::function<Result<void>(const std::string& bytes)>;
+    template <typename Message, typename Request>
+    Result<void> stream(const std::string& path, const Request& request,
+                        std::function<Result<void>(const Message&)> take) {
+        return stream_bytes(
+            path, request.SerializeAsString(), [&take](const std::string& bytes) -> Result<void> {
+                Message message;
+                if (message.ParseFromString(bytes)) return take(message);
+                return fail(ErrorCode::corrupt, "the answer is not a valid message");
+            });
+    }
+
     // Prints the failure; the exit code tells a daemon that said no from one that is not there.
     int report(const Error& error) const;
     [[nodiscard]] const std::string& address() const { return address_; }
@@ -53,6 +68,10 @@ class DaemonClient {
   private:
     Result<std::string> call_bytes(const std::string& path, std::string request,
                                    std::chrono::milliseconds timeout);
+    Result<void> stream_bytes(const std::string& path, std::string request, TakeBytes take);
+    // `take` null: one answer.
+    Result<std::string> exchange(const std::string& path, std::string request,
+                                 std::chrono::milliseconds timeout, TakeBytes take);
 
     [[nodiscard]] std::string what_to_do(const Error& error) const;
 

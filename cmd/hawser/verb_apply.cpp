@@ -1,17 +1,16 @@
 #include <nlohmann/json.hpp>
 
 #include <format>
-#include <optional>
-#include <set>
+#include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "catalog.h"
-#include "config/resource_file.h"
 #include "console.h"
-#include "input.h"
 #include "model/codec.h"
 #include "model/proto/control.pb.h"
 #include "policy_names.h"
+#include "resource_files.h"
 #include "verbs.h"
 
 namespace hawser::cmd {
@@ -25,61 +24,20 @@ struct Options {
     std::vector<std::string> files;
     bool wait = false;
     bool dry_run = false;
+    bool create_only = false;
+    std::uint64_t if_index = 0;
     std::string timeout = "30s";
     bool json = false;
 };
 
-// Somebody's first try: the file that a daemon runs on.
-std::optional<std::string> says_what_it_is(const std::string& text, const std::string& name) {
-    const auto kind = config::detect_file_kind(text, name);
-    if (!kind || *kind == config::FileKind::resources) return std::nullopt;
-    const std::string_view daemon = *kind == config::FileKind::agent ? "agent" : "server";
-    return std::format(
-        "{}: this is the configuration of {} {}, not resources to apply; it is used "
-        "by hawser {} -c FILE, and checked by hawser validate FILE",
-        name, daemon == "agent" ? "an" : "a", daemon, daemon);
+// What must hold for the apply to be carried out.
+Result<void> set_conditions(const Options& options, model::ApplyResources& resources) {
+    if (options.if_index == 0 && !options.create_only) return {};
+    resources.conditions = conditions_on_all(resources, options.if_index);
+    if (options.create_only || resources.conditions.size() == 1) return {};
+    return fail(ErrorCode::invalid, std::format("--if-index is for one resource; the files hold {}",
+                                                resources.conditions.size()));
 }
-
-// All files together are one change: a resource in two of them is as wrong as one twice in one.
-class Collection {
-  public:
-    void add(const std::string& path) {
-        const std::string name = input_name(path);
-        const Result<std::string> text = read_input(path);
-        if (!text) return problem(text.error().message);
-        Result<config::ResourceFile> file = config::parse_resources(*text, name);
-        if (!file) return problem(says_what_it_is(*text, name).value_or(file.error().message));
-        take(file->services, all_.services, "service", name);
-        take(file->policies, all_.policies, "policy", name);
-    }
-    [[nodiscard]] Result<model::ApplyResources> all() && {
-        if (problems_.empty() && all_.services.empty() && all_.policies.empty()) {
-            problem("nothing to apply: no [[service]] and no [[policy]]");
-        }
-        if (problems_.empty()) return std::move(all_);
-        return fail(ErrorCode::invalid, std::move(problems_));
-    }
-
-  private:
-    void problem(const std::string& message) {
-        problems_ += (problems_.empty() ? "" : "\n") + message;
-    }
-    template <typename T>
-    void take(std::vector<T>& from, std::vector<T>& to, const std::string& kind,
-              const std::string& file) {
-        for (T& resource : from) {
-            if (!names_.insert(kind + "/" + resource.name).second) {
-                problem(std::format("{}: {} {} is in another file too", file, kind,
-                                    quote(resource.name)));
-            }
-            to.push_back(std::move(resource));
-        }
-    }
-
-    model::ApplyResources all_;
-    std::set<std::string> names_;
-    std::string problems_;
-};
 
 json enforcement_json(const v1::WaitEnforcedResponse& waited) {
     return {{"all", waited.all()},
@@ -141,10 +99,9 @@ void print_enforced(const v1::WaitEnforcedResponse& waited) {
 int run(const Options& options) {
     const Result<Duration> timeout = parse_duration(options.timeout);
     if (!timeout) return report(timeout.error().context("--timeout"));
-    Collection collection;
-    for (const std::string& file : options.files) collection.add(file);
-    const Result<model::ApplyResources> resources = std::move(collection).all();
+    Result<model::ApplyResources> resources = read_resources(options.files);
     if (!resources) return report_config(resources.error());
+    if (Result<void> set = set_conditions(options, *resources); !set) return report(set.error());
 
     v1::ApplyRequest request;
     *request.mutable_resources() = model::to_proto(*resources);
@@ -185,16 +142,19 @@ void add_apply(CLI::App& root, Action& chosen) {
     auto options = std::make_shared<Options>();
     CLI::App& verb = *root.add_subcommand(
         "apply", "Create or change services and policies, all at once or not at all");
-    verb.add_option("-f,--file", options->files, "a resource file; '-' reads stdin")
-        ->required()
-        ->type_name("FILE")
-        ->allow_extra_args(false);
+    add_file_option(verb, options->files);
     verb.add_flag("--wait", options->wait,
                   "return when every agent enforces it, or name those that do not");
     verb.add_option("--timeout", options->timeout, "with --wait: how long")
         ->type_name("DURATION")
         ->capture_default_str();
     verb.add_flag("--dry-run", options->dry_run, "only say what would change");
+    verb.add_flag("--create-only", options->create_only, "fail if one of them exists already");
+    verb.add_option("--if-index", options->if_index,
+                    "fail unless the one resource was last changed at this index")
+        ->type_name("INDEX")
+        ->check(CLI::PositiveNumber)
+        ->excludes("--create-only");
     add_target_options(verb, options->target, Reach::network_too);
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer("Example:\n  hawser apply -f services.toml -f policies.toml --wait");

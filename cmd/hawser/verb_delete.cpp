@@ -18,6 +18,7 @@ struct Options {
     TargetOptions target;
     std::string kind;
     std::string name;
+    std::uint64_t if_index = 0;
     bool json = false;
 };
 
@@ -41,6 +42,7 @@ int run(const Options& options) {
     v1::DeleteRequest request;
     request.set_kind(word);
     request.set_name(options.name);
+    request.set_if_index(options.if_index);
     DaemonClient client(options.target, {server_socket});
     const auto deleted = client.call<v1::DeleteResponse>("/hawser.v1.Api/Delete", request);
     if (!deleted) return client.report(deleted.error());
@@ -59,6 +61,10 @@ void add_delete(CLI::App& root, Action& chosen) {
     CLI::App& verb = *root.add_subcommand("delete", "Delete a service, a policy or a node");
     verb.add_option("KIND", options->kind, "service, policy or node")->required();
     verb.add_option("NAME", options->name, "which one")->required();
+    verb.add_option("--if-index", options->if_index,
+                    "fail unless it was last changed at this index")
+        ->type_name("INDEX")
+        ->check(CLI::PositiveNumber);
     add_target_options(verb, options->target, Reach::network_too);
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer(

@@ -7,6 +7,7 @@
 #include "resource_json.h"
 #include "resource_table.h"
 #include "verbs.h"
+#include "watch_rows.h"
 
 namespace hawser::cmd {
 
@@ -18,6 +19,8 @@ struct Options {
     TargetOptions target;
     std::string kind;
     std::string name;
+    bool watch = false;
+    std::uint64_t from = 0;
     bool json = false;
 };
 
@@ -39,6 +42,12 @@ int run(const Options& options) {
         return report(
             {ErrorCode::invalid,
              "tokens and history have commands of their own: hawser token list, hawser history"});
+    }
+    if (options.watch) {
+        DaemonClient server(options.target, {server_socket});
+        return watch_rows(
+            server,
+            {.kind = *kind, .name = options.name, .from = options.from, .json = options.json});
     }
     DaemonClient client(options.target, {server_socket, agent_socket});
     const auto rows = get_rows(client, *kind, options.name);
@@ -65,6 +74,12 @@ void add_get(CLI::App& root, Action& chosen) {
         ->required();
     verb.add_option("NAME", options->name,
                     "one of them; services and policies are printed as TOML");
+    CLI::Option& watch = *verb.add_flag(
+        "--watch", options->watch,
+        "go on with every change, a line each; ends when a change can no longer be told");
+    verb.add_option("--from", options->from, "with --watch: only what changed after this index")
+        ->type_name("INDEX")
+        ->needs(&watch);
     add_target_options(verb, options->target, Reach::network_too);
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer(

@@ -25,6 +25,7 @@ struct Options {
 };
 struct CreateOptions : Options {
     std::string node;
+    std::string server;
     std::vector<std::string> services;
     std::string ttl;
 };
@@ -44,7 +45,8 @@ std::string state_of(const v1::JoinToken& token) {
 json token_json(const v1::JoinToken& token) {
     return {
         {"id", token.id()},
-        {"node", token.node()},
+        {"node", token.server().empty() ? json(token.node()) : json()},
+        {"server", token.server().empty() ? json() : json(token.server())},
         {"services", std::vector<std::string>(token.services().begin(), token.services().end())},
         {"expires_at", time_json(token.expires_at_ms())},
         {"used_at", time_json(token.used_at_ms())},
@@ -59,10 +61,18 @@ std::string services_text(const v1::JoinToken& token) {
 
 Result<v1::CreateTokenRequest> create_request(const CreateOptions& options) {
     v1::CreateTokenRequest request;
-    if (auto checked = model::check_name(options.node, "node name"); !checked) {
-        return fail(checked.error(), "--node");
+    if (options.node.empty() == options.server.empty()) {
+        return fail(ErrorCode::invalid, "say for whom: either --node or --for-server");
     }
-    request.set_node(options.node);
+    const bool server = !options.server.empty();
+    const std::string& name = server ? options.server : options.node;
+    if (auto checked = model::check_name(name, server ? "server name" : "node name"); !checked) {
+        return fail(checked.error(), server ? "--for-server" : "--node");
+    }
+    if (server && !options.services.empty()) {
+        return fail(ErrorCode::invalid, "--services: a server speaks for no service");
+    }
+    server ? request.set_server(name) : request.set_node(name);
     for (const std::string& service : options.services) {
         if (auto checked = model::check_name(service, "service name"); !checked) {
             return fail(checked.error(), "--services");
@@ -100,10 +110,15 @@ int create(const CreateOptions& options) {
     }
     // The token alone on stdout, so that it can be piped to where it is needed.
     print_line(created->token());
-    std::fprintf(stderr, "For node %s (%s), once, until %s: hawser join TOKEN\n",
-                 printable(info.node()).c_str(),
-                 info.services().empty() ? "no services" : printable(services_text(info)).c_str(),
-                 time_text(info.expires_at_ms()).c_str());
+    const std::string until = time_text(info.expires_at_ms());
+    const std::string services =
+        info.services().empty() ? "no services" : printable(services_text(info));
+    const std::string told =
+        info.server().empty() ? std::format("node {} ({}), once, until {}: hawser join TOKEN",
+                                            printable(info.node()), services, until)
+                              : std::format("server {}, once, until {}: hawser server join TOKEN",
+                                            printable(info.server()), until);
+    std::fprintf(stderr, "For %s\n", told.c_str());
     return done;
 }
 
@@ -118,11 +133,11 @@ int list(const Options& options) {
         print_json(tokens);
         return done;
     }
-    TextTable table({"ID", "NODE", "SERVICES", "EXPIRES", "STATE"});
+    TextTable table({"ID", "FOR", "SERVICES", "EXPIRES", "STATE"});
     for (const v1::JoinToken& token : listed->tokens()) {
         const std::string state = state_of(token);
         table.add({token.id(),
-                   token.node(),
+                   token.server().empty() ? "node " + token.node() : "server " + token.server(),
                    services_text(token),
                    time_text(token.expires_at_ms()),
                    {state, state == "unused" ? Tone::good : Tone::faint}});
@@ -165,7 +180,10 @@ void add_token(CLI::App& root, Action& chosen) {
         *token.add_subcommand("create", "Create a one-time token with which a host joins the mesh");
     auto create_options = add_common<CreateOptions>(create_verb);
     create_verb.add_option("--node", create_options->node, "the host's name in the mesh")
-        ->required()
+        ->type_name("NAME");
+    create_verb
+        .add_option("--for-server", create_options->server,
+                    "instead: the name of a new server of the cluster")
         ->type_name("NAME");
     create_verb
         .add_option("--services", create_options->services,

@@ -196,6 +196,100 @@ def test_get_shows_each_row_at_a_glance(host):
         equal([row["index"] for row in json.loads(full.stdout)], [index, index], "-o json")
 
 
+def test_tokens_for_servers(host):
+    mesh = Mesh(host)
+    created = mesh.expect(0, "token", "create", "--for-server", "s2")
+    contains(created.stdout, "hws1.", "the token alone on stdout")
+    contains(created.stderr, "server s2", "what it is for")
+    token = mesh.json("token", "list")[0]
+    equal((token["node"], token["server"], token["state"]), (None, "s2", "unused"), "listed")
+    contains(mesh.expect(0, "token", "list").stdout, "server s2", "table")
+    refused = host.expect(2, "join", created.stdout.strip(), "--data-dir", str(host.folder / "x"))
+    contains(refused.stderr, "for the server 's2'", "joining a host with it")
+
+
+def test_members(host):
+    mesh = Mesh(host)
+    [member] = mesh.json("members")["members"]
+    equal((member["role"], member["lag"]), ("leader", 0), "alone")
+    [head, row] = mesh.expect(0, "members").stdout.splitlines()
+    equal((head.split()[:2], row.split()[:2]), (["NAME", "ROLE"], [member["name"], "leader"]), "table")
+
+
+def test_writes_on_condition(host):
+    mesh = Mesh(host)
+    file = host.file("p.toml", POLICY.format("web"))
+    index = mesh.json("apply", "-f", file, "--create-only")["index"]
+    contains(mesh.expect(1, "apply", "-f", file, "--create-only").stderr,
+             f"policy 'web-calls-api' exists already, since index {index}", "create-only again")
+    changed = host.file("q.toml", POLICY.format("web").replace('["web"]', '["web", "cron"]'))
+    newer = mesh.json("apply", "-f", changed, "--if-index", str(index))["index"]
+    contains(mesh.expect(1, "apply", "-f", file, "--if-index", str(index)).stderr,
+             f"is at index {newer}, not {index}", "a lost race")
+    contains(mesh.expect(1, "delete", "policy", "web-calls-api", "--if-index", str(index)).stderr,
+             f"is at index {newer}, not {index}", "deleting what changed")
+    both = host.file("both.toml", POLICY.format("a") + POLICY.format("b"))
+    contains(mesh.expect(2, "apply", "-f", both, "--if-index", "1").stderr, "hold 2",
+             "one index for two")
+    mesh.expect(0, "delete", "policy", "web-calls-api", "--if-index", str(newer))
+
+
+def test_plan_history_and_rollback(host):
+    mesh = Mesh(host)
+    file = host.file("p.toml", '[[service]]\nname = "api"\n' + POLICY.format("web"))
+    plan = mesh.json("plan", "-f", file)
+    equal([change["change"] for change in plan["changes"]], ["created", "created"], "plan")
+    equal(mesh.json("get", "service"), [], "after the plan")
+    then = mesh.json("apply", "-f", file)["index"]
+
+    changed = host.file("q.toml", POLICY.format("web").replace('["web"]', '["web", "cron"]'))
+    text = mesh.expect(0, "plan", "-f", changed).stdout
+    contains(text, 'from: ["web"] -> ["web","cron"]', "field by field")
+    contains(text, "1 resource would change; nothing was applied", "plan")
+    mesh.expect(0, "apply", "-f", changed)
+    mesh.expect(0, "delete", "service", "api")
+    contains(mesh.expect(0, "plan", "-f", changed).stdout, "nothing changes", "plan of what is")
+
+    history = mesh.json("history")
+    equal([entry["change"] for entry in history["entries"][:3]], ["deleted", "changed", "created"],
+          "the newest first")
+    newest = history["entries"][0]
+    equal((newest["kind"], newest["name"], newest["actor"]),
+          ("service", "api", f"uid:{os.getuid()}"), "who")
+    contains(newest["source"], "unix:", "from where")
+    one = mesh.json("history", "policy", "web-calls-api")["entries"]
+    equal(one[0]["fields"], [{"field": "from", "before": ["web"], "after": ["web", "cron"]}], "what")
+    contains(mesh.expect(0, "history", "policy", "web-calls-api").stdout,
+             'from: ["web"] -> ["web","cron"]', "its story")
+    contains(mesh.expect(0, "history", "--limit", "1").stdout, "service/api deleted", "table")
+    contains(mesh.expect(2, "history", "polisy").stderr, "did you mean 'policy'", "kind")
+
+    tried = mesh.json("rollback", str(then), "--dry-run")
+    equal(sorted(change["change"] for change in tried["changes"]), ["changed", "created"], "dry run")
+    equal(mesh.json("get", "service"), [], "after the dry run")
+    contains(mesh.expect(0, "rollback", str(then)).stdout, f"as at index {then}", "rolled back")
+    equal(mesh.json("get", "policy", "web-calls-api")["from"], ["web"], "as it was")
+    equal(mesh.json("get", "service")[0]["name"], "api", "back again")
+    contains(mesh.expect(0, "rollback", str(then)).stdout, "nothing changes", "again")
+    contains(mesh.expect(1, "rollback", "100000").stderr, "does not exist yet", "the future")
+
+
+def test_watching(host):
+    mesh = Mesh(host)
+    first = host.file("p.toml", POLICY.format("web"))
+    index = mesh.json("apply", "-f", first)["index"]
+    watch = host.follow("get", "policy", "--watch", "--json", "--socket", mesh.socket)
+    watch.wait_for('"web-calls-api"')
+    mesh.expect(0, "apply", "-f", host.file("q.toml", POLICY.format("cron")))
+    mesh.expect(0, "delete", "policy", "web-calls-api")
+    watch.wait_for('"deleted":true')
+    again = host.follow("get", "policy", "--watch", "--from", str(index), "--socket", mesh.socket)
+    again.wait_for("policy/cron-calls-api")
+    again.wait_for("policy/web-calls-api  deleted")
+    contains(mesh.expect(1, "get", "policy", "--watch", "--from", "100000").stderr,
+             "is not here yet", "the future")
+
+
 def test_services_and_nodes_from_server_and_agent(host):
     mesh = Mesh(host)
     mesh.start_agent("a", ("api", 8080), ("api", 8081), ("db", 5432))

@@ -3,9 +3,11 @@
 import json
 import os
 import pathlib
+import select
 import signal
 import socket
 import subprocess
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("HAWSER") or str(ROOT / "build/hawser")
@@ -39,6 +41,35 @@ class Host:
         daemon = Daemon(self, words)
         self.stack.callback(daemon.end)
         return daemon
+
+    def follow(self, *words):
+        follower = Follower(self, words)
+        self.stack.callback(follower.end)
+        return follower
+
+
+class Follower:
+    """A command that goes on printing; its lines as they come."""
+
+    def __init__(self, host, words):
+        self.process = subprocess.Popen([BINARY, *words], stdout=subprocess.PIPE, cwd=host.folder,
+                                        stdin=subprocess.DEVNULL)
+        self.text = ""
+
+    def wait_for(self, word):
+        end = time.monotonic() + PATIENCE
+        while word not in self.text:
+            ready, _, _ = select.select([self.process.stdout], [], [], end - time.monotonic())
+            piece = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            if not piece:
+                raise AssertionError(f"no {word} came: {self.text}")
+            self.text += piece.decode()
+        return self
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 class Daemon:

@@ -6,8 +6,8 @@ import subprocess
 from harness import BINARY, PATIENCE, ROOT, contains, equal
 
 VERBS = ["server", "agent", "dev", "demo", "init", "token", "token create", "token list",
-         "token revoke", "join", "apply", "get", "delete", "validate", "services", "nodes",
-         "status", "intercept", "intercept status", "version"]
+         "token revoke", "join", "apply", "plan", "get", "delete", "history", "rollback", "validate",
+         "services", "nodes", "members", "status", "intercept", "intercept status", "version"]
 
 
 def test_every_verb_has_help_with_an_example(host):
@@ -29,13 +29,21 @@ def test_wrong_usage_is_one_line_and_exit_2(host):
         (["token", "crate"], "unknown command 'crate'; did you mean 'create'?"),
         (["token", "create", "--nod", "a"], "unknown option '--nod'; did you mean '--node'?"),
         (["token"], "subcommand is required"),
-        (["token", "create"], "--node is required"),
+        (["token", "create"], "either --node or --for-server"),
+        (["token", "create", "--node", "a", "--for-server", "b"], "either --node or --for-server"),
+        (["token", "create", "--for-server", "S1"], "--for-server: server name 'S1' is not a DNS label"),
+        (["token", "create", "--for-server", "s1", "--services", "a"], "speaks for no service"),
         (["token", "create", "--node", "Web_1"], "--node: node name 'Web_1' is not a DNS label"),
         (["token", "create", "--node", "a", "--services", "x,Y"], "service name 'Y'"),
         (["token", "create", "--node", "a", "--ttl", "10"], "--ttl: '10' is not a duration"),
         (["token", "create", "--node", "a", "--ttl", "0s"], "--ttl: must not be zero"),
         (["apply"], "--file is required"),
         (["apply", "-f", "x", "--timeout", "soon"], "--timeout: 'soon' is not a duration"),
+        (["apply", "-f", "x", "--if-index", "0"], "--if-index"),
+        (["apply", "-f", "x", "--if-index", "1", "--create-only"], "--create-only"),
+        (["plan"], "--file is required"),
+        (["rollback"], "INDEX is required"),
+        (["rollback", "x"], "INDEX"),
         (["get", "polisy"], "unknown kind 'polisy'; did you mean 'policy'?"),
         (["get", "join_token"], "hawser token list"),
         (["delete", "policy"], "NAME is required"),
