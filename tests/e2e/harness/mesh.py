@@ -101,10 +101,29 @@ class Server(Daemon):
         self.host.file("server.toml", toml.dump(self.config))
         return self.host.output(self.mesh.binary, "init", "-c", self.config_path)
 
+    def join(self, other):
+        """Becomes a further server of the other's mesh, to be started."""
+        token = json.loads(other.output("token", "create", "--server", self.host.name,
+                                        "--json"))["token"]
+        self.host.file("server.toml", toml.dump(self.config))
+        joined = self.host.run(self.mesh.binary, "server", "join", "-", "-c", self.config_path,
+                               stdin=token.encode())
+        check(joined.returncode == 0,
+              f"{self.host.name} joins: {joined.stdout}{joined.stderr}")
+
     def start(self):
         self.host.file("server.toml", toml.dump(self.config))
         self.launch()
         self.wait_status(lambda status: True, 15, "the server answers on its socket")
+
+    def members(self):
+        return json.loads(self.output("members", "--json"))["members"]
+
+    def check_voters(self, count):
+        """So many servers vote, as this one sees it; their roles by name."""
+        roles = {member["name"]: member["role"] for member in self.members()}
+        check(sorted(roles.values()) == ["follower"] * (count - 1) + ["leader"], f"roles {roles}")
+        return roles
 
     def instances(self, name):
         return instances_of(self, name)
@@ -172,10 +191,10 @@ class Agent(Daemon):
                 wait_until(lambda: self.is_registered(entry), 10, f"{entry} is registered")
 
     def is_registered(self, entry):
-        """In the registry, and passing if nothing is checked."""
+        """In the registry, and passing if nothing has to be checked first."""
         instances = self.mesh.server.instances(entry["name"])
         return any(instance["node"] == self.host.name and instance["port"] == entry["port"]
-                   and (entry.get("check") != [] or instance["health"] == "passing")
+                   and (entry.get("check") or instance["health"] == "passing")
                    for instance in instances)
 
     def metrics(self):
