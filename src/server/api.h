@@ -4,6 +4,7 @@
 //   Mesh/Sign, /Session   agents: a certificate of a node that still exists
 //   Api/Get, /Watch, /History, /Plan, /WaitEnforced, /ServerStatus   operators with any role
 //   Api/Apply, /Delete, /Rollback, /…Token(s)      operators with the role operator or admin
+//   Api/CreateToken for a server   admins: a server gets the authority's keys
 //
 // An operator is who has an operator token, or on the admin socket root, this server's own user
 // and the group hawser (as admin). Every refusal is logged with the peer, and counted; all but

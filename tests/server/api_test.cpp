@@ -137,6 +137,25 @@ TEST_CASE("a token may be for a server of the cluster, and then only for that") 
           ErrorCode::invalid);
 }
 
+TEST_CASE("only an admin may let a server in, which gets the authority's keys") {
+    MeshFixture mesh;
+    mesh.demote_operator(model::Role::operator_);
+    v1::CreateTokenRequest request;
+    request.set_node("web-1");
+    CHECK(mesh.call<v1::CreateTokenResponse>("CreateToken", request).has_value());
+    request.clear_node();
+    request.set_server("s2");
+    const auto refused = mesh.call<v1::CreateTokenResponse>("CreateToken", request);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::permission_denied);
+    CHECK(refused.error().message.find("has the role operator; this needs admin") !=
+          std::string::npos);
+    const auto status =
+        mesh.call<v1::ServerStatusResponse>("ServerStatus", v1::ServerStatusRequest());
+    REQUIRE(status->refusals_size() == 1);
+    CHECK(status->refusals(0).what() == "calls");
+}
+
 TEST_CASE("without a good operator token the network API answers nothing") {
     MeshFixture mesh;
     rpc::Client& client = mesh.operator_client();

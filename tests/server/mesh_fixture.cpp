@@ -1,6 +1,7 @@
 #include "server/mesh_fixture.h"
 
 #include "base/bytes.h"
+#include "server/storage.h"
 
 namespace hawser::server::test {
 
@@ -72,6 +73,26 @@ rpc::Client& MeshFixture::operator_client() {
     operator_client_ = std::move(*client);
     operator_client_->set_bearer(init_result.operator_token);
     return *operator_client_;
+}
+
+void MeshFixture::demote_operator(model::Role role) {
+    stop_server();
+    {
+        Result<Storage> storage = open_storage(config.data_dir);
+        REQUIRE(storage.has_value());
+        Result<store::State> state = storage->state.load();
+        REQUIRE(state.has_value());
+        std::erase_if(state->rows, [](const model::Change& row) {
+            return row.kind != model::Kind::operator_token;
+        });
+        for (model::Change& row : state->rows) {
+            auto token = std::get<model::OperatorToken>(*row.value);
+            token.role = role;
+            row.value = std::make_shared<const model::Resource>(std::move(token));
+        }
+        REQUIRE(storage->state.write(*state).has_value());
+    }
+    start_server();
 }
 
 ca::JoinTokenText MeshFixture::create_token(const std::string& node,

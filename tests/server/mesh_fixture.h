@@ -54,6 +54,8 @@ class MeshFixture {
         return runner.run(client.call<Response>("/hawser.v1.Api/" + method, std::move(request)));
     }
     rpc::Client& operator_client();
+    // The operator's token has this role from now on; the server restarts for it.
+    void demote_operator(model::Role role);
     ca::JoinTokenText create_token(const std::string& node, std::vector<std::string> services,
                                    Duration ttl = Duration(0));
     Result<v1::ApplyResponse> apply(std::vector<model::Service> services,
