@@ -32,6 +32,30 @@ Result<void> check_not_too_old(const model::Server& server, const Draft& draft) 
                             server.name, server.version, server.level, agreed));
 }
 
+// A token is good for the name it says, and not for the id of another member.
+Result<void> check_id_is_free(const model::Server& server, const Draft& draft) {
+    if (draft.count(model::Kind::server) == 0) {
+        return fail(ErrorCode::unavailable,
+                    "the first server has not written who it is yet; try again");
+    }
+    const model::Server* holder = draft.before().server(server.id);
+    if (holder == nullptr || holder->name == server.name) return {};
+    return fail(ErrorCode::already_exists,
+                std::format("the id {:016x} is that of server '{}'; join with an empty data "
+                            "directory",
+                            server.id, holder->name));
+}
+
+// Who was removed stays so until a token brings it back; only the first server has none.
+Result<void> check_is_member(const model::Server& server, const Draft& draft) {
+    if (draft.count(model::Kind::server) == 0 || draft.before().server(server.id) != nullptr)
+        return {};
+    return fail(ErrorCode::not_found,
+                std::format("server '{}' with the id {:016x} is no member: it was removed, or "
+                            "never joined",
+                            server.name, server.id));
+}
+
 Result<void> put(const model::Server& server, Draft& draft) {
     if (draft.before().trust() == nullptr) {
         return fail(ErrorCode::failed_precondition, "there is no trust domain yet: hawser init");
@@ -62,10 +86,12 @@ Result<void> carry_out(const model::JoinServer& command, Draft& draft) {
     model::JoinToken used = **token;
     used.used_at = command.now;
     draft.put(std::move(used));
+    if (Result<void> free = check_id_is_free(command.server, draft); !free) return free;
     return put(command.server, draft);
 }
 
 Result<void> carry_out(const model::PutServer& command, Draft& draft) {
+    if (Result<void> member = check_is_member(command.server, draft); !member) return member;
     return put(command.server, draft);
 }
 

@@ -23,10 +23,18 @@ model::CreateJoinToken token_for_server(const std::string& id, const std::string
     return {.token = std::move(token)};
 }
 
+// With a token of its own.
+Lines join_server(Mesh& mesh, const model::Server& server) {
+    const std::string id = std::format("{:04x}", server.id);
+    mesh.done(token_for_server(id, server.name));
+    return mesh.done(model::JoinServer{.token_id = id, .server = server, .now = now});
+}
+
 } // namespace
 
 TEST_CASE("a server joins with its token, once") {
     Mesh mesh;
+    mesh.done(model::PutServer{make_server(1, "s1")});
     mesh.done(token_for_server("aa", "s2"));
     const model::JoinServer join{.token_id = "aa", .server = make_server(2, "s2"), .now = now + 5};
     CHECK(mesh.done(join) == Lines{"join_token/aa changed", "server/s2 created"});
@@ -75,21 +83,50 @@ TEST_CASE("a member may move, be renamed and upgraded, and keeps its id and its 
 TEST_CASE("two servers do not share a name, the last one stays, and there is an end to them") {
     Mesh mesh;
     mesh.done(model::PutServer{make_server(1, "s1")});
-    const Error taken = mesh.refused(model::PutServer{make_server(2, "s1")});
+    mesh.done(token_for_server("aa", "s1"));
+    const Error taken = mesh.refused(
+        model::JoinServer{.token_id = "aa", .server = make_server(2, "s1"), .now = now});
     CHECK(taken.code == ErrorCode::already_exists);
     CHECK(taken.message ==
           "server 's1' is a member already, with the id 0000000000000001; to replace it, remove it "
           "first");
     CHECK(mesh.refused(model::RemoveServer{.id = 1}).message == "server 's1' is the last one");
     CHECK(mesh.refused(model::RemoveServer{.id = 7}).code == ErrorCode::not_found);
-    mesh.done(model::PutServer{make_server(2, "s2")});
+    join_server(mesh, make_server(2, "s2"));
     CHECK(mesh.done(model::RemoveServer{.id = 1}) == Lines{"server/s1 deleted"});
-    CHECK(mesh.done(model::PutServer{make_server(3, "s1")}) == Lines{"server/s1 created"});
+    CHECK(join_server(mesh, make_server(3, "s1")).back() == "server/s1 created");
     for (std::uint64_t id = 4; mesh.registry.tables().servers().size() < limits::servers; ++id) {
-        mesh.done(model::PutServer{make_server(id, std::format("s{}", id))});
+        join_server(mesh, make_server(id, std::format("s{}", id)));
     }
-    CHECK(mesh.refused(model::PutServer{make_server(99, "s99")}).code ==
-          ErrorCode::resource_exhausted);
+    mesh.done(token_for_server("ff", "s99"));
+    CHECK(mesh.refused(
+                  model::JoinServer{.token_id = "ff", .server = make_server(99, "s99"), .now = now})
+              .code == ErrorCode::resource_exhausted);
+}
+
+TEST_CASE("a token does not give the id of another member") {
+    Mesh mesh;
+    mesh.done(token_for_server("aa", "evil"));
+    const model::JoinServer join{.token_id = "aa", .server = make_server(1, "evil"), .now = now};
+    CHECK(mesh.refused(join).code == ErrorCode::unavailable); // whose is it? nobody said so yet
+    mesh.done(model::PutServer{make_server(1, "s1")});
+    const Error taken = mesh.refused(join);
+    CHECK(taken.code == ErrorCode::already_exists);
+    CHECK(taken.message ==
+          "the id 0000000000000001 is that of server 's1'; join with an empty data directory");
+}
+
+TEST_CASE("a server that was removed does not come back by itself") {
+    Mesh mesh;
+    mesh.done(model::PutServer{make_server(1, "s1")});
+    join_server(mesh, make_server(2, "s2"));
+    mesh.done(model::RemoveServer{.id = 2});
+    const Error removed = mesh.refused(model::PutServer{make_server(2, "s2")});
+    CHECK(removed.code == ErrorCode::not_found);
+    CHECK(removed.message ==
+          "server 's2' with the id 0000000000000002 is no member: it was "
+          "removed, or never joined");
+    CHECK(mesh.refused(model::PutServer{make_server(3, "s1")}).code == ErrorCode::not_found);
 }
 
 TEST_CASE("invalid members are refused") {
@@ -114,8 +151,8 @@ TEST_CASE("the oldest server decides which commands may be proposed, and that ne
     const Tables& tables = mesh.registry.tables();
     CHECK(feature_level(tables) == 1);
     mesh.done(model::PutServer{make_server(1, "s1", 1)});
-    mesh.done(model::PutServer{make_server(2, "s2", 3)});
-    mesh.done(model::PutServer{make_server(3, "s3", 2)});
+    join_server(mesh, make_server(2, "s2", 3));
+    join_server(mesh, make_server(3, "s3", 2));
     CHECK(feature_level(tables) == 1);
     CHECK(check_level(1, tables).has_value());
     CHECK(check_level(3, tables).error().message ==
@@ -125,8 +162,10 @@ TEST_CASE("the oldest server decides which commands may be proposed, and that ne
     CHECK(mesh.refused(model::PutServer{make_server(2, "s2", 1)}).message ==
           "server 's2' (1.0) knows commands up to level 1, this mesh uses level 2; upgrade it "
           "first");
-    CHECK(mesh.refused(model::PutServer{make_server(4, "s4", 1)}).code ==
-          ErrorCode::failed_precondition);
+    mesh.done(token_for_server("aa", "s4"));
+    CHECK(mesh.refused(model::JoinServer{
+                           .token_id = "aa", .server = make_server(4, "s4", 1), .now = now})
+              .code == ErrorCode::failed_precondition);
     mesh.done(model::RemoveServer{.id = 3});
     CHECK(feature_level(tables) == 3);
 }
