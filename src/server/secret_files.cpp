@@ -52,11 +52,14 @@ Result<void> sync_directory_of(const std::string& path) {
 } // namespace
 
 Result<void> make_secret_directory(const std::string& path) {
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-        return fail_errno(errno, "creating " + path);
+    if (::mkdir(path.c_str(), 0700) == 0) {
+        if (::chmod(path.c_str(), 0700) == 0) return {}; // whatever the umask
+        return fail_errno(errno, "making " + path + " private");
     }
-    if (::chmod(path.c_str(), 0700) != 0) return fail_errno(errno, "making " + path + " private");
-    return {};
+    const int why = errno;
+    std::error_code ignored;
+    if (why == EEXIST && std::filesystem::is_directory(path, ignored)) return {};
+    return fail_errno(why, "creating " + path);
 }
 
 Result<void> write_secret_file(const std::string& path, std::string_view contents) {

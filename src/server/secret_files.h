@@ -8,7 +8,8 @@
 
 namespace hawser::server {
 
-// Makes the directory with mode 0700 if it is not there; its parent must be.
+// Makes the directory with mode 0700 if it is not there; its parent must be. One that is there
+// stays as its owner made it: the files in it are private by themselves.
 [[nodiscard]] Result<void> make_secret_directory(const std::string& path);
 
 // Replaces the file: a crash leaves the old one or the new one.

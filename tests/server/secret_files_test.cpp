@@ -25,6 +25,18 @@ TEST_CASE("a key is written private and read back") {
     CHECK_FALSE(std::filesystem::exists(path + ".new"));
 }
 
+TEST_CASE("a directory that was there stays as its owner made it") {
+    const TemporaryDirectory directory;
+    const std::string path = directory.file("ca");
+    REQUIRE(::mkdir(path.c_str(), 0700) == 0);
+    REQUIRE(::chmod(path.c_str(), 0750) == 0);
+    REQUIRE(make_secret_directory(path).has_value());
+    CHECK(mode_of(path) == 0750);
+    REQUIRE(write_secret_file(path + "/key", "x").has_value());
+    CHECK(mode_of(path + "/key") == 0600);
+    CHECK_FALSE(make_secret_directory(path + "/key").has_value());
+}
+
 TEST_CASE("a key that others may read is refused, with the cure") {
     const TemporaryDirectory directory;
     const std::string path = directory.file("key");
