@@ -85,13 +85,12 @@ void ClusterServer::start() {
     Result<RestoredServer> restored = restore_server(std::move(*storage), cluster_.options.raft);
     if (!restored) FAIL(restored.error().message);
     const io::Executor executor = cluster_.runner.executor();
-    node = std::make_unique<RaftNode>(executor, std::move(*restored), cluster_.options.node);
-    node->on_installed([this] { ++installed; });
-
-    auto acceptor =
-        io::listen_tcp(executor, endpoint.port == 0 ? *Endpoint::parse("127.0.0.1:0") : endpoint);
+    auto acceptor = io::listen_tcp(executor, *Endpoint::parse("127.0.0.1:0"));
     if (!acceptor) FAIL(acceptor.error().message);
     endpoint = *io::local_endpoint(acceptor->native_handle());
+    cluster_.point_roads(*this);
+    node = std::make_unique<RaftNode>(executor, std::move(*restored), cluster_.options.node);
+    node->on_installed([this] { ++installed; });
 
     directory =
         std::make_unique<PeerDirectory>(Member{.id = id, .name = name, .addresses = {}},
@@ -212,6 +211,13 @@ Membership Cluster::members_as_seen_by(const ClusterServer& viewer) {
         membership.members.push_back(std::move(member));
     }
     return membership;
+}
+
+// A port that was given back may be somebody else's by now.
+void Cluster::point_roads(const ClusterServer& to) {
+    for (const auto& [pair, road] : roads_) {
+        if (pair.second == to.id) road->point_to(to.endpoint);
+    }
 }
 
 void Cluster::set_road(const ClusterServer& from, const ClusterServer& to, Relay::State state) {

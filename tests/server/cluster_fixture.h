@@ -51,7 +51,7 @@ class ClusterServer {
 
     const std::string name;
     const raft::ServerId id;
-    Endpoint endpoint; // the same after a restart
+    Endpoint endpoint; // another one after a restart; the roads' ends for the others stay
     std::unique_ptr<PeerDirectory> directory;
     std::unique_ptr<Peers> peers;
     std::unique_ptr<PeerApi> api;
@@ -99,6 +99,7 @@ class Cluster {
   private:
     friend class ClusterServer;
     [[nodiscard]] Membership members_as_seen_by(const ClusterServer& server);
+    void point_roads(const ClusterServer& to);
 
     std::set<std::string> unlisted_;
     std::map<std::pair<raft::ServerId, raft::ServerId>, std::unique_ptr<Relay>> roads_;
