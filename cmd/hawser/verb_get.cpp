@@ -1,3 +1,4 @@
+#include <format>
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
@@ -21,8 +22,19 @@ struct Options {
     std::string name;
     bool watch = false;
     std::uint64_t from = 0;
+    bool stale = false;
     bool json = false;
 };
+
+Result<std::vector<model::Change>> read_rows(DaemonClient& client, model::Kind kind,
+                                             const Options& options) {
+    if (!options.stale) return get_rows(client, kind, options.name);
+    Result<StaleRows> stale = get_stale_rows(client, kind, options.name);
+    if (!stale) return fail(std::move(stale.error()));
+    warn(stale->age ? std::format("stale: at most {} ms old", stale->age->count())
+                    : "stale: how old, this daemon cannot tell");
+    return std::move(stale->rows);
+}
 
 // As it could be applied again, for what can be applied; otherwise as JSON.
 void print_one(const model::Change& row) {
@@ -50,7 +62,7 @@ int run(const Options& options) {
             {.kind = *kind, .name = options.name, .from = options.from, .json = options.json});
     }
     DaemonClient client(options.target, {server_socket, agent_socket});
-    const auto rows = get_rows(client, *kind, options.name);
+    const auto rows = read_rows(client, *kind, options);
     if (!rows) return client.report(rows.error());
     if (!options.name.empty() && rows->size() == 1) {
         options.json ? print_json(to_json(rows->front())) : print_one(rows->front());
@@ -80,6 +92,9 @@ void add_get(CLI::App& root, Action& chosen) {
     verb.add_option("--from", options->from, "with --watch: only what changed after this index")
         ->type_name("INDEX")
         ->needs(&watch);
+    verb.add_flag("--stale", options->stale,
+                  "what this server has, also while no server leads; says how old it may be")
+        ->excludes(&watch);
     add_target_options(verb, options->target, Reach::network_too);
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer(

@@ -104,7 +104,9 @@ rpc::Guard Api::nodes_only(Refused what, std::string path) {
 template <typename Request, typename Response>
 Api::Answer<Response> Api::guarded(Access access, Answer<Response> (Api::*method)(Actor, Request),
                                    const rpc::Caller& caller, Request request) {
-    if (access.view == View::current) {
+    bool current = access.view == View::current;
+    if constexpr (requires { request.stale(); }) current = current && !request.stale();
+    if (current) {
         if (Result<void> reached = co_await become_current(); !reached)
             co_return fail(std::move(reached.error()));
     }

@@ -69,9 +69,10 @@ void RaftNode::begin_read() {
 
 // A leader is current as of the last contact with a majority: since then there may be another.
 std::optional<std::chrono::milliseconds> RaftNode::staleness() const {
+    const Clock::time_point now = Clock::now();
     std::optional<Clock::time_point> current = heard_leader_;
     if (leads()) {
-        std::vector<Clock::time_point> contacts{Clock::now()};
+        std::vector<Clock::time_point> contacts{now};
         for (const raft::PeerStatus& peer : core_.peers()) {
             if (peer.voter && peer.last_contact) contacts.emplace_back(*peer.last_contact);
         }
@@ -81,7 +82,7 @@ std::optional<std::chrono::milliseconds> RaftNode::staleness() const {
         current = contacts[quorum - 1];
     }
     if (!current) return std::nullopt;
-    return std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - *current);
+    return std::chrono::ceil<std::chrono::milliseconds>(now - *current);
 }
 
 void RaftNode::fail_reads() {

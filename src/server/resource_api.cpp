@@ -70,6 +70,9 @@ Api::Answer<v1::GetResponse> Api::get(Actor, v1::GetRequest request) {
     if (!kind) co_return fail(std::move(kind.error()));
     v1::GetResponse response;
     response.set_index(parts_.raft.registry().index());
+    if (request.stale()) {
+        if (const auto age = parts_.raft.staleness()) response.set_stale_ms(age->count());
+    }
     const registry::Table& table = tables().rows(*kind);
     if (!request.name().empty()) {
         const auto row = table.find(request.name());

@@ -165,6 +165,9 @@ io::Task<Result<void>> Api::watch(const rpc::Caller& caller, rpc::MessageStream&
     } else if (!request->name().empty()) {
         co_return fail(ErrorCode::invalid, "a name needs its kind");
     }
+    // The watcher may have read it from a server that is not behind.
+    if (Result<void> reached = co_await become_current(); !reached)
+        co_return fail(std::move(reached.error()));
     if (request->from_index() > parts_.hub.index()) {
         co_return fail(ErrorCode::unavailable,
                        std::format("index {} is not here yet; the newest is {}",

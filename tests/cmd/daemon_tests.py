@@ -143,6 +143,7 @@ def test_apply_get_delete(host):
 
     api = mesh.json("get", "service", "api")
     equal((api["protocol"], api["index"]), ("http", applied["index"]), "service")
+    contains(mesh.expect(0, "get", "service", "--stale").stderr, "at most 0 ms old", "its age")
     text = mesh.expect(0, "get", "policy", "web-calls-api").stdout
     contains(text, 'from = ["web"]', "as TOML")
     mesh.expect(0, "apply", "-f", "-", stdin=text)

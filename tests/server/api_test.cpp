@@ -49,6 +49,14 @@ TEST_CASE("apply, get, delete") {
     REQUIRE(row.has_value());
     CHECK(std::get<model::Service>(*row->value).vip4.to_string() == "240.0.0.1");
     CHECK(row->index == applied->index());
+    CHECK_FALSE(all->has_stale_ms());
+    v1::GetRequest stale = get("services");
+    stale.set_stale(true);
+    const auto at_once = mesh.call<v1::GetResponse>("Get", stale);
+    REQUIRE(at_once.has_value());
+    CHECK(at_once->rows().size() == 1);
+    CHECK(at_once->has_stale_ms()); // it leads, so it lacks nothing
+    CHECK(at_once->stale_ms() == 0);
     CHECK(mesh.call<v1::GetResponse>("Get", get("policy", "p"))->rows().size() == 1);
     CHECK(mesh.call<v1::GetResponse>("Get", get("policy", "q")).error().message ==
           "there is no policy 'q'");

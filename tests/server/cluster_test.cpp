@@ -128,6 +128,10 @@ TEST_CASE("a leader that was cut off does not answer reads with what is no longe
     const Result<void> stale = cluster.runner.run(old.node->read_barrier(300ms));
     CHECK_FALSE(stale.has_value());
     CHECK_FALSE(old.has_service("after"));
+    // What it shows all the same it says the age of.
+    REQUIRE(old.node->staleness().has_value());
+    CHECK(*old.node->staleness() >= 300ms);
+    CHECK(leader.node->staleness().value_or(1h) < 10s);
     cluster.heal();
     const Result<void> current = cluster.runner.run(old.node->read_barrier(patience));
     if (!current) FAIL(current.error().message);
