@@ -63,6 +63,9 @@ class Core {
     [[nodiscard]] Position last() const { return log_.last(); }
     [[nodiscard]] Index last_index() const { return log_.last().index; }
     [[nodiscard]] Index first_index() const { return log_.first_index(); }
+    [[nodiscard]] std::uint64_t log_bytes() const {
+        return log_.bytes_after(log_.base().position.index);
+    }
     [[nodiscard]] Index commit_index() const { return commit_; }
     // In force, committed or not (§4.1).
     [[nodiscard]] const Configuration& configuration() const { return log_.configuration(); }
@@ -136,6 +139,7 @@ class Core {
     void become_leader();
     void lead();
     [[nodiscard]] bool step_down_if_alone();
+    [[nodiscard]] bool has_room_for(const std::vector<Payload>& commands); // or refuses
     void append(EntryKind kind, Payload data);
     void advance_commit();
     [[nodiscard]] bool term_is_committed() const;

@@ -61,19 +61,12 @@ void Core::on(Propose propose) {
         return;
     }
     if (propose.commands.empty()) return;
+    if (!has_room_for(propose.commands)) return;
     const Position last = log_.last();
-    const Index waiting = last.index - std::min(commit_, durable_);
-    if (waiting + propose.commands.size() > options_.uncommitted_entries) {
-        refuse(
-            ErrorCode::resource_exhausted,
-            std::format("{} entries wait for the disks of a majority and of this server", waiting));
-        return;
-    }
     actions_.accepted = Accepted{.first_index = last.index + 1, .term = hard_state_.term};
     std::vector<Entry> entries;
     entries.reserve(propose.commands.size());
     for (Payload& command : propose.commands) {
-        HAWSER_CHECK(command != nullptr);
         entries.push_back({.index = last.index + 1 + entries.size(),
                            .term = hard_state_.term,
                            .kind = EntryKind::command,
@@ -81,6 +74,25 @@ void Core::on(Propose propose) {
     }
     write(std::move(entries));
     replicate();
+}
+
+bool Core::has_room_for(const std::vector<Payload>& commands) {
+    const Index settled = std::min(commit_, durable_);
+    const Index waiting = log_.last().index - settled;
+    const std::uint64_t waiting_bytes = log_.bytes_after(settled);
+    std::uint64_t bytes = waiting_bytes;
+    for (const Payload& command : commands) {
+        HAWSER_CHECK(command != nullptr);
+        bytes += command->size();
+    }
+    if (waiting + commands.size() <= options_.uncommitted_entries &&
+        (waiting_bytes == 0 || bytes <= options_.uncommitted_bytes)) {
+        return true;
+    }
+    refuse(ErrorCode::resource_exhausted,
+           std::format("{} entries of {} bytes wait for the disks of a majority and of this server",
+                       waiting, waiting_bytes));
+    return false;
 }
 
 void Core::append(EntryKind kind, Payload data) {

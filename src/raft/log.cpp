@@ -80,6 +80,19 @@ Position Log::last_before(const Position& limit) const {
     return after == entries_.begin() ? base_.position : std::prev(after)->position();
 }
 
+// Counted from some earlier base on: only differences mean something.
+std::uint64_t Log::bytes_to(Index index) const {
+    if (index < first_index() || bytes_to_.empty()) return bytes_to_base_;
+    return bytes_to_[std::min(index, last().index) - first_index()];
+}
+
+Index Log::place_before(Index end, std::uint64_t bytes) const {
+    const std::uint64_t until = bytes_to(end);
+    if (until - bytes_to_base_ <= bytes) return base_.position.index;
+    return first_index() + static_cast<Index>(std::ranges::lower_bound(bytes_to_, until - bytes) -
+                                              bytes_to_.begin());
+}
+
 const Configuration& Log::configuration() const {
     return configurations_.empty() ? base_.configuration : configurations_.back().configuration;
 }
@@ -97,7 +110,10 @@ const Configuration& Log::configuration_at(Index index) const {
 
 void Log::put(Entry entry) {
     HAWSER_CHECK(entry.index >= first_index() && entry.index <= last().index + 1);
-    while (last().index >= entry.index) entries_.pop_back();
+    while (last().index >= entry.index) {
+        entries_.pop_back();
+        bytes_to_.pop_back();
+    }
     while (configuration_index() >= entry.index) configurations_.pop_back();
     if (entry.kind == EntryKind::configuration) {
         Result<Configuration> configuration = decode_configuration(*entry.data);
@@ -105,6 +121,7 @@ void Log::put(Entry entry) {
         configurations_.push_back(
             {.index = entry.index, .configuration = std::move(*configuration)});
     }
+    bytes_to_.push_back(bytes_to(last().index) + entry.data->size());
     entries_.push_back(std::move(entry));
 }
 
@@ -113,6 +130,8 @@ void Log::compact(Index index) {
     while (base_.position.index < index) {
         base_.position = entries_.front().position();
         entries_.pop_front();
+        bytes_to_base_ = bytes_to_.front();
+        bytes_to_.pop_front();
     }
     while (!configurations_.empty() && configurations_.front().index <= index) {
         base_.configuration = std::move(configurations_.front().configuration);
@@ -123,6 +142,8 @@ void Log::compact(Index index) {
 void Log::reset(Base base) {
     base_ = std::move(base);
     entries_.clear();
+    bytes_to_base_ = 0;
+    bytes_to_.clear();
     configurations_.clear();
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <vector>
@@ -34,6 +35,13 @@ class Log {
     // that ends there may share with this one. The base, if there is none after it.
     [[nodiscard]] Position last_before(const Position& limit) const;
 
+    // Of the held entries after `index`: what they take of memory and disk, beside their number.
+    [[nodiscard]] std::uint64_t bytes_after(Index index) const {
+        return bytes_to(last().index) - bytes_to(index);
+    }
+    // The first place, from the base on, after which at most so many bytes follow up to `end`.
+    [[nodiscard]] Index place_before(Index end, std::uint64_t bytes) const;
+
     [[nodiscard]] const Base& base() const { return base_; }
     // In force at the end of the log: a configuration counts from when it is written (§4.1).
     [[nodiscard]] const Configuration& configuration() const;
@@ -56,10 +64,13 @@ class Log {
     };
 
     [[nodiscard]] const Entry& at(Index index) const;
+    [[nodiscard]] std::uint64_t bytes_to(Index index) const;
 
     Base base_;
     std::deque<Entry> entries_;
-    std::deque<Placed> configurations_; // of entries_
+    std::uint64_t bytes_to_base_ = 0;
+    std::deque<std::uint64_t> bytes_to_; // up to and with each of entries_
+    std::deque<Placed> configurations_;  // of entries_
 };
 
 } // namespace hawser::raft

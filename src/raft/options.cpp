@@ -15,7 +15,8 @@ Result<void> check_options(const Options& options) {
     if (options.append_entries == 0 || options.append_entries > max_entries_per_append ||
         options.append_bytes == 0 || options.appends_in_flight == 0 ||
         options.snapshot_chunk == 0 || options.snapshot_chunk > max_snapshot_chunk ||
-        options.uncommitted_entries == 0 || options.reads_in_flight == 0) {
+        options.uncommitted_entries == 0 || options.uncommitted_bytes == 0 ||
+        options.reads_in_flight == 0) {
         return fail(ErrorCode::invalid, "one of raft's sizes is zero or too large");
     }
     return {};

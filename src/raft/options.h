@@ -34,9 +34,13 @@ struct Options {
     // that needs it: one that is a little behind, or will be when its snapshot is installed.
     Index trailing_entries = 8192;
     Index trailing_for_peers = 65'536;
+    // Of both, no more than this: the log is in memory.
+    std::uint64_t trailing_bytes = 32 << 20;
+    std::uint64_t trailing_bytes_for_peers = 64 << 20;
 
-    // Accepted, and not yet committed or not yet on this server's disk.
+    // Accepted, and not yet committed or not yet on this server's disk. One batch always fits.
     Index uncommitted_entries = 16'384;
+    std::uint64_t uncommitted_bytes = 64 << 20;
     std::size_t reads_in_flight = 16'384;
 };
 

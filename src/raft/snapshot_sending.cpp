@@ -94,11 +94,13 @@ void Core::retry_snapshots() {
 // What others in contact will need next is kept, but not without end.
 void Core::on(const Compact& compact) {
     HAWSER_CHECK(compact.index <= applied_);
-    const auto behind = [&](Index entries) {
-        return compact.index - std::min(compact.index, entries);
+    const auto behind = [&](Index entries, std::uint64_t bytes) {
+        return std::max(compact.index - std::min(compact.index, entries),
+                        std::min(compact.index, log_.place_before(compact.index, bytes)));
     };
-    Index index = behind(options_.trailing_entries);
-    const Index kept = behind(options_.trailing_entries + options_.trailing_for_peers);
+    Index index = behind(options_.trailing_entries, options_.trailing_bytes);
+    const Index kept = behind(options_.trailing_entries + options_.trailing_for_peers,
+                              options_.trailing_bytes + options_.trailing_bytes_for_peers);
     for (const auto& [id, peer] : leading_.peers) {
         const Index has = peer.sending ? peer.sending->base.position.index : peer.match;
         if (peer.state == Progress::State::probe || has == 0) continue;

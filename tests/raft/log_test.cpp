@@ -52,6 +52,35 @@ TEST_CASE("entries have consecutive places") {
     CHECK(*range[1].data == "x");
 }
 
+TEST_CASE("the bytes of the held entries are known") {
+    Log log;
+    CHECK(log.bytes_after(0) == 0);
+    CHECK(log.place_before(0, 0) == 0);
+    for (Index index = 1; index <= 5; ++index) log.put(command(index, 1, std::string(index, 'x')));
+    CHECK(log.bytes_after(0) == 15);
+    CHECK(log.bytes_after(3) == 9);
+    CHECK(log.bytes_after(5) == 0);
+    CHECK(log.place_before(5, 0) == 5);
+    CHECK(log.place_before(5, 4) == 5);
+    CHECK(log.place_before(5, 5) == 4);
+    CHECK(log.place_before(5, 8) == 4);
+    CHECK(log.place_before(5, 12) == 2);
+    CHECK(log.place_before(5, 15) == 0);
+    CHECK(log.place_before(3, 5) == 1);
+
+    log.put(command(4, 2, "yy")); // in place of the last two
+    CHECK(log.bytes_after(0) == 8);
+    log.compact(2);
+    CHECK(log.bytes_after(0) == 5);
+    CHECK(log.bytes_after(3) == 2);
+    CHECK(log.place_before(4, 4) == 3);
+    CHECK(log.place_before(4, 100) == 2);
+    log.reset({.position = {.index = 9, .term = 3}, .configuration = {}});
+    CHECK(log.bytes_after(9) == 0);
+    log.put(command(10, 3, "zzz"));
+    CHECK(log.bytes_after(9) == 3);
+}
+
 TEST_CASE("compaction moves the base and keeps the configuration in force there") {
     Log log = three_entries();
     log.compact(2);

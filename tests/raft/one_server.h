@@ -47,7 +47,7 @@ struct Disk {
 class OneServer {
   public:
     // Bootstrapped, not yet ticked.
-    OneServer() {
+    explicit OneServer(Options with = {.trailing_entries = 0}) : options(with) {
         disk.write(bootstrap({self}));
         restart();
     }
@@ -88,7 +88,7 @@ class OneServer {
         writes.clear();
         applied.clear();
         restored_applied_ = disk.applied;
-        Result<Core> restored = Core::restore(disk.restored(), {.trailing_entries = 0});
+        Result<Core> restored = Core::restore(disk.restored(), options);
         REQUIRE(restored.has_value());
         core.emplace(std::move(*restored));
     }
@@ -110,6 +110,7 @@ class OneServer {
         return commands;
     }
 
+    Options options;
     Disk disk;
     std::optional<Core> core;
     std::deque<Persist> writes; // asked for, not yet on the disk

@@ -109,6 +109,35 @@ TEST_CASE("the log forgets what the state machine keeps, and goes on") {
     CHECK(server.applied_commands().back() == "d");
 }
 
+TEST_CASE("what is kept of the log is bounded in bytes too") {
+    OneServer server({.trailing_entries = 1000, .trailing_bytes = 25});
+    server.lead();
+    server.propose({std::string(10, 'a'), std::string(10, 'b'), std::string(10, 'c')});
+    server.propose({std::string(30, 'd'), "e"});
+    server.write_all();
+    CHECK(server.core->log_bytes() > 60);
+    const Actions actions = server.step(Compact{.index = 5});
+    REQUIRE(actions.compact.has_value());
+    CHECK(actions.compact->position.index == 3); // "b" and "c" stay, and what is newer
+    CHECK(server.core->log_bytes() == 51);
+    CHECK(server.step(Compact{.index = 7}).compact->position.index == 6);
+    CHECK(server.core->log_bytes() == 1);
+}
+
+TEST_CASE("what waits for the disks is bounded in bytes; a batch always fits") {
+    OneServer server({.uncommitted_bytes = 20});
+    server.lead();
+    CHECK(server.propose({std::string(30, 'a')}).accepted.has_value());
+    const Actions refused = server.propose({"b"});
+    REQUIRE(refused.refused.has_value());
+    CHECK(refused.refused->code == ErrorCode::resource_exhausted);
+    CHECK_FALSE(refused.accepted.has_value());
+    server.write_all();
+    CHECK(server.propose({std::string(10, 'b')}).accepted.has_value());
+    CHECK(server.propose({std::string(10, 'c')}).accepted.has_value());
+    CHECK(server.propose({"d"}).refused.has_value());
+}
+
 TEST_CASE("a log compacted to its end restores, elects and goes on") {
     OneServer server;
     server.lead();
