@@ -22,7 +22,8 @@ constexpr milliseconds connect_timeout{1'000};
 constexpr milliseconds greeting_timeout{2'000};
 constexpr milliseconds ping_interval{500};
 constexpr milliseconds ping_timeout{1'000};
-constexpr milliseconds write_timeout{5'000};
+constexpr milliseconds shortest_write_timeout{5'000};
+constexpr std::size_t slowest_road = 256; // bytes a millisecond: one that is slower is no road
 constexpr milliseconds first_pause{50};
 constexpr milliseconds longest_pause{1'000};
 constexpr milliseconds longest_pause_when_refused{5'000};
@@ -41,6 +42,10 @@ bool is_bulk(const raft::Message& message) {
 }
 
 } // namespace
+
+milliseconds write_timeout(std::size_t bytes) {
+    return shortest_write_timeout + milliseconds(bytes / slowest_road);
+}
 
 PeerLink::PeerLink(const PeerLinkParts& parts, Member peer)
     : parts_(parts),
@@ -195,7 +200,8 @@ io::Task<Result<void>> PeerLink::write_queued(rpc::MessageStream& stream) {
         }
         std::string batch = encode_batch(take_batch());
         status_.sent_bytes += batch.size();
-        Result<void> written = co_await stream.write(std::move(batch), write_timeout);
+        const milliseconds timeout = write_timeout(batch.size());
+        Result<void> written = co_await stream.write(std::move(batch), timeout);
         if (!written) co_return written;
     }
     if (stream_end_) co_return fail(*stream_end_);

@@ -40,6 +40,9 @@ struct PeerLinkStatus {
     std::uint64_t dropped_messages = 0; // the queue was full, or there was no connection
 };
 
+// One entry goes out whole, however large, and whatever follows waits for it.
+[[nodiscard]] std::chrono::milliseconds write_timeout(std::size_t bytes);
+
 class PeerLink {
   public:
     PeerLink(const PeerLinkParts& parts, Member peer);

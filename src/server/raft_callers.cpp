@@ -37,6 +37,7 @@ io::Task<void> Caller::wait_until(std::chrono::steady_clock::time_point deadline
 }
 
 void Callers::queue(raft::Payload command, CallerPtr caller) {
+    queued_bytes_ += command->size();
     queue_.push_back({.command = std::move(command), .caller = std::move(caller)});
 }
 
@@ -45,13 +46,15 @@ Callers::Batch Callers::take(std::size_t most, std::size_t most_bytes) {
     std::size_t bytes = 0;
     while (!queue_.empty() && batch.size() < most) {
         Queued& next = queue_.front();
+        const std::size_t size = next.command->size();
         if (!next.caller->gone) {
-            if (!batch.empty() && bytes + next.command->size() > most_bytes) break;
-            bytes += next.command->size();
+            if (!batch.empty() && bytes + size > most_bytes) break;
+            bytes += size;
             next.caller->proposed = true;
             batch.push_back(std::move(next));
         }
         queue_.pop_front();
+        queued_bytes_ -= size;
     }
     return batch;
 }
@@ -130,6 +133,7 @@ void Callers::installed(const raft::Position& last) {
 }
 
 void Callers::give_up_queued(const Error& error) {
+    queued_bytes_ = 0;
     for (const Queued& queued : std::exchange(queue_, {})) {
         queued.caller->give({.kind = Fate::Kind::lost, .outcome = fail(error)});
     }

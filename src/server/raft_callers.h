@@ -61,6 +61,7 @@ class Callers {
     using Batch = std::vector<Queued>;
 
     void queue(raft::Payload command, CallerPtr caller);
+    [[nodiscard]] std::size_t queued_bytes() const { return queued_bytes_; }
     // What is to be proposed next; those whose callers left are dropped.
     [[nodiscard]] Batch take(std::size_t most, std::size_t most_bytes);
     [[nodiscard]] bool idle() const { return queue_.empty() && awaited_.empty(); }
@@ -95,6 +96,7 @@ class Callers {
     [[nodiscard]] const Applied* find_recent(raft::Index index) const;
 
     std::deque<Queued> queue_;
+    std::size_t queued_bytes_ = 0;                // of its commands
     std::map<raft::Position, CallerPtr> awaited_; // by the entry that answers them
     raft::Position last_applied_{};
     std::size_t forwarding_ = 0;

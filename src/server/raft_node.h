@@ -43,6 +43,7 @@ namespace hawser::server {
 
 struct RaftOptions {
     std::size_t proposals_in_flight = limits::proposals_in_flight;
+    std::size_t queued_bytes = 64 << 20; // of them, what waits for the leader or the disk
     // How long a full disk is left alone before the next try.
     std::chrono::milliseconds retry_interval{1000};
     // The registry's rows are stored so long after they changed: they may change again meanwhile.
@@ -99,6 +100,10 @@ class RaftNode {
     [[nodiscard]] io::Task<Result<registry::Outcome>> propose(
         model::CommandEnvelope envelope, std::chrono::milliseconds timeout = limits::rpc_timeout);
 
+    // What only the leader may say, and only as long as it leads: proposed once, here or nowhere.
+    [[nodiscard]] io::Task<Result<registry::Outcome>> propose_as_leader(
+        model::CommandEnvelope envelope, std::chrono::milliseconds timeout = limits::rpc_timeout);
+
     // Once it returned, the registry has everything that was committed before it was called.
     [[nodiscard]] io::Task<Result<void>> read_barrier(
         std::chrono::milliseconds timeout = limits::rpc_timeout);
@@ -152,6 +157,8 @@ class RaftNode {
     [[nodiscard]] Result<void> check_writable() const;
     [[nodiscard]] io::Task<std::optional<Result<registry::Outcome>>> foresee(
         const model::CommandEnvelope& envelope, Deadline deadline);
+    [[nodiscard]] Result<raft::Payload> encode_command(
+        const model::CommandEnvelope& envelope) const;
     void schedule_proposals();
     void propose_queued();
     void propose_here();
@@ -218,6 +225,7 @@ class RaftNode {
     std::map<std::pair<model::Kind, std::string>, model::Change> unsaved_; // not yet stored rows
     raft::Index stored_applied_ = 0;                                       // of the state store
     raft::Index synced_applied_ = 0;                                       // after a power cut too
+    std::uint64_t bytes_left_ = 0;                                         // by the last cut
     bool log_busy_ = false, state_busy_ = false;                           // a job is under way
     bool store_planned_ = false;
     bool stopping_ = false;

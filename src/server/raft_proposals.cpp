@@ -5,6 +5,7 @@
 #include "io/task_group.h"
 #include "log/log.h"
 #include "server/peer_calls.h"
+#include "server/peer_link.h"
 #include "server/raft_node.h"
 
 namespace hawser::server {
@@ -14,11 +15,10 @@ namespace {
 // What one write to disk takes: enough for every proposal in flight, small enough to stay quick.
 constexpr std::size_t batch_entries = 1024;
 constexpr std::size_t batch_bytes = 4 << 20;
-// Of one command: the leader gets it in a message, with a frame around it.
-constexpr std::size_t command_bytes = limits::rpc_message_bytes - (128 << 10);
+// Of one command: heartbeats wait behind it, on the way to every other server.
+constexpr std::size_t command_bytes = 4 << 20;
 // Of a request to the leader; one command always fits.
 constexpr std::size_t forwarded_bytes = 1 << 20;
-constexpr std::chrono::milliseconds forward_timeout{5'000};
 // A leader that just fell, or is not connected, is not asked again at once.
 constexpr std::chrono::milliseconds pause_before_retry{20};
 
@@ -58,15 +58,18 @@ io::Task<Result<registry::Outcome>> RaftNode::propose(model::CommandEnvelope env
         co_return fail(std::move(writable.error()));
     if (auto foreseen = co_await foresee(envelope, deadline); foreseen)
         co_return std::move(*foreseen);
-    std::string bytes = model::encode(envelope);
-    if (bytes.size() > command_bytes) {
-        co_return fail(ErrorCode::invalid, std::format("the command has {} bytes, the most is {}",
-                                                       bytes.size(), command_bytes));
-    }
-    const raft::Payload command = raft::make_payload(std::move(bytes));
+    const Result<raft::Payload> encoded = encode_command(envelope);
+    if (!encoded) co_return fail(encoded.error());
+    const raft::Payload& command = *encoded;
     while (true) {
         if (Result<void> writable = check_writable(); !writable)
             co_return fail(std::move(writable.error()));
+        if (callers_.queued_bytes() > 0 &&
+            callers_.queued_bytes() + command->size() > options_.queued_bytes) {
+            co_return fail(ErrorCode::resource_exhausted,
+                           std::format("{} bytes of writes are waiting already; try again later",
+                                       callers_.queued_bytes()));
+        }
         const auto caller = std::make_shared<Caller>(executor_);
         callers_.queue(command, caller);
         schedule_proposals();
@@ -86,6 +89,39 @@ io::Task<Result<registry::Outcome>> RaftNode::propose(model::CommandEnvelope env
             co_return fail(std::move(fate.outcome.error()));
         co_await changed_.wait_until(Clock::now() + pause_before_retry);
     }
+}
+
+io::Task<Result<registry::Outcome>> RaftNode::propose_as_leader(model::CommandEnvelope envelope,
+                                                                std::chrono::milliseconds timeout) {
+    const Deadline deadline = Clock::now() + timeout;
+    if (Result<void> writable = check_writable(); !writable)
+        co_return fail(std::move(writable.error()));
+    Result<registry::Outcome> foreseen = registry_.check(envelope);
+    if (!foreseen || foreseen->changes.empty()) co_return foreseen;
+    Result<raft::Payload> command = encode_command(envelope);
+    if (!command) co_return fail(std::move(command.error()));
+    raft::Actions actions = step_core(raft::Propose{.commands = {*command}});
+    const std::optional<raft::Accepted> accepted = actions.accepted;
+    const std::optional<Error> refused = actions.refused;
+    const auto caller = std::make_shared<Caller>(executor_);
+    if (accepted) callers_.accepted({{.command = *command, .caller = caller}}, *accepted);
+    carry_out(std::move(actions));
+    if (!accepted) {
+        co_return fail(refused.value_or(
+            Error{.code = ErrorCode::unavailable, .message = "the proposal was not taken"}));
+    }
+    co_await caller->wait_until(deadline);
+    if (caller->fate()) co_return std::move(caller->fate()->outcome);
+    co_return fail(ErrorCode::deadline_exceeded,
+                   "the write was not confirmed in time; it may still be carried out");
+}
+
+Result<raft::Payload> RaftNode::encode_command(const model::CommandEnvelope& envelope) const {
+    std::string bytes = model::encode(envelope);
+    if (bytes.size() <= command_bytes) return raft::make_payload(std::move(bytes));
+    return fail(ErrorCode::invalid,
+                std::format("the command has {} bytes, the most is {}; split it into several",
+                            bytes.size(), command_bytes));
 }
 
 // On the loop's next turn: what came in this one goes together.
@@ -161,8 +197,9 @@ void RaftNode::forward_queued() {
 io::Task<void> RaftNode::forward(Forward forward) {
     PeerTransport::Answer answer;
     if (!forward.alive.expired()) {
+        const std::chrono::milliseconds timeout = write_timeout(forward.request.size());
         answer = co_await forward.transport->call(forward.to.index, std::string(propose_path),
-                                                  std::move(forward.request), forward_timeout);
+                                                  std::move(forward.request), timeout);
     }
     if (!forward.alive.expired())
         forward.node->forwarded(std::move(forward.batch), forward.to, std::move(answer));

@@ -1,4 +1,5 @@
 // The disk side of the raft node: which job each thread gets next, and what its result means.
+#include <algorithm>
 #include <format>
 
 #include "log/log.h"
@@ -43,12 +44,17 @@ void RaftNode::work() {
     }
 }
 
-// The log is long, and the rows got further since it was last looked at: it may have to stay long
-// while somebody receives a snapshot.
+// The log is long, and it or the rows got further since it was last looked at: it may have to stay
+// long while somebody receives a snapshot.
 bool RaftNode::cut_is_due() const {
-    const raft::Index trailing = core_.options().trailing_entries;
-    return core_.last_index() - core_.first_index() >= 2 * trailing &&
-           stored_applied_ > synced_applied_ + trailing / 2;
+    const raft::Options& options = core_.options();
+    const raft::Index trailing = options.trailing_entries;
+    const bool many = core_.last_index() - core_.first_index() >= 2 * trailing &&
+                      stored_applied_ > synced_applied_ + trailing / 2;
+    const bool large = core_.log_bytes() >= std::max(2 * options.trailing_bytes,
+                                                     bytes_left_ + options.trailing_bytes / 2) &&
+                       stored_applied_ > synced_applied_;
+    return many || large;
 }
 
 void RaftNode::plan_storing() {
@@ -138,7 +144,9 @@ void RaftNode::sync_state() {
             state_busy_ = false;
             if (!result) return disk_failed(std::move(result.error()), "storing the registry");
             synced_applied_ = stored;
-            step(raft::Compact{.index = stored});
+            raft::Actions actions = step_core(raft::Compact{.index = stored});
+            bytes_left_ = core_.log_bytes(); // before carrying out looks whether to cut again
+            carry_out(std::move(actions));
         });
 }
 

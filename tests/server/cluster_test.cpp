@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/cluster_fixture.h"
+#include "server/peer_link.h"
 
 namespace hawser::server::test {
 
@@ -19,6 +20,10 @@ struct Written {
 io::Task<void> propose_into(RaftNode& node, Written& written,
                             std::chrono::milliseconds timeout = patience) {
     written.outcome = co_await node.propose(envelope(services({written.service})), timeout);
+}
+
+io::Task<void> say_into(RaftNode& node, std::optional<Result<registry::Outcome>>& outcome) {
+    outcome = co_await node.propose_as_leader(envelope(services({"stale"})));
 }
 
 // How often the entry was carried out.
@@ -155,6 +160,42 @@ TEST_CASE("a write at a leader that is cut off is not lost silently") {
     if (!*written.outcome) FAIL(written.outcome->error().message);
     cluster.converge();
     CHECK(leader.has_service("w"));
+}
+
+TEST_CASE("what only a leader may say is proposed while it leads, and never again by another") {
+    Cluster cluster;
+    ClusterServer& old = cluster.leader();
+    ClusterServer& follower = *cluster.followers().front();
+    cluster.write(follower, "before");
+    const auto refused =
+        cluster.runner.run(follower.node->propose_as_leader(envelope(services({"follower"}))));
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::unavailable);
+    REQUIRE(
+        cluster.runner.run(old.node->propose_as_leader(envelope(services({"said"})))).has_value());
+
+    cluster.isolate(old, State::closed);
+    std::optional<Result<registry::Outcome>> outcome;
+    io::TaskGroup tasks(cluster.runner.executor());
+    tasks.spawn(say_into(*old.node, outcome));
+    cluster.write(cluster.leader({old.name}), "after");
+    cluster.heal();
+    cluster.runner.until([&] { return outcome.has_value(); });
+    CHECK_FALSE(outcome->has_value());
+    cluster.converge();
+    for (const auto& server : cluster.servers) {
+        CHECK(server->has_service("said"));
+        CHECK_FALSE(server->has_service("follower"));
+        CHECK_FALSE(server->has_service("stale"));
+    }
+    cluster.runner.run(tasks.join());
+}
+
+TEST_CASE("a large message has longer to go out") {
+    CHECK(write_timeout(0) == 5s);
+    CHECK(write_timeout(256 << 10) >= 6s);
+    CHECK(write_timeout(4 << 20) >= 20s);
+    CHECK(write_timeout(4 << 20) <= 30s);
 }
 
 TEST_CASE("a forwarded write whose answer is lost is said to be of unknown fate, and done once") {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <format>
 
 #include "io/task_group.h"
 #include "raft/bootstrap.h"
@@ -72,6 +73,11 @@ struct Node {
 io::Task<void> propose_into(RaftNode& raft, std::string name, std::vector<std::uint64_t>& indexes) {
     const Result<registry::Outcome> outcome = co_await raft.propose(envelope(services({name})));
     if (outcome) indexes.push_back(outcome->index);
+}
+
+io::Task<void> propose_for_outcome(RaftNode& raft, std::string name,
+                                   std::vector<Result<registry::Outcome>>& outcomes) {
+    outcomes.push_back(co_await raft.propose(envelope(services({std::move(name)}))));
 }
 
 } // namespace
@@ -188,6 +194,62 @@ TEST_CASE("the log is cut, and what was cut lives on in the rows") {
     Node node(runner, path);
     CHECK(node.count(model::Kind::service) == 100);
     CHECK(node.propose(services({"more"})).has_value());
+}
+
+TEST_CASE("a log of few large entries is cut as well") {
+    const TemporaryDirectory directory;
+    LoopRunner runner;
+    Node node(runner, directory.file("data"), {}, {.trailing_bytes = 10'000});
+    REQUIRE(node.propose(init_trust()).has_value());
+    for (int i = 0; i < 20; ++i) {
+        std::vector<std::string> names;
+        for (int j = 0; j < 100; ++j) names.push_back(std::format("s{}-{}-{:040}", i, j, 0));
+        REQUIRE(node.propose(services(names)).has_value());
+    }
+    runner.until([&] { return node.raft.status().first_index > 15; });
+    CHECK(node.raft.status().last_index < 100); // which is far from many
+}
+
+TEST_CASE("writes that wait are bounded in bytes") {
+    const TemporaryDirectory directory;
+    LoopRunner runner;
+    Node node(runner, directory.file("data"), {.queued_bytes = 500});
+    REQUIRE(node.propose(init_trust()).has_value());
+    io::TaskGroup tasks(runner.executor());
+    std::vector<Result<registry::Outcome>> outcomes;
+    for (int i = 0; i < 50; ++i)
+        tasks.spawn(propose_for_outcome(node.raft, std::format("s{}", i), outcomes));
+    runner.run(tasks.join());
+    REQUIRE(outcomes.size() == 50);
+    std::size_t written = 0;
+    for (const Result<registry::Outcome>& outcome : outcomes) {
+        if (outcome)
+            ++written;
+        else
+            CHECK(outcome.error().code == ErrorCode::resource_exhausted);
+    }
+    CHECK(written >= 1);
+    CHECK(written < 50);
+    CHECK(node.count(model::Kind::service) == written);
+    CHECK(node.propose(services({"later"})).has_value()); // nothing waits any more
+}
+
+TEST_CASE("a command that is too large is refused, and says what to do") {
+    const TemporaryDirectory directory;
+    LoopRunner runner;
+    Node node(runner, directory.file("data"));
+    REQUIRE(node.propose(init_trust()).has_value());
+    model::ApplyResources apply;
+    for (int i = 0; i < 400; ++i) {
+        model::Policy& policy = apply.policies.emplace_back();
+        policy.name = std::format("p{}", i);
+        policy.service = "api";
+        for (int j = 0; j < 256; ++j) policy.from.push_back(std::format("s{:03}{:058}", j, i));
+    }
+    apply.services.emplace_back().name = "api";
+    const Error refused = node.propose(apply).error();
+    CHECK(refused.code == ErrorCode::invalid);
+    CHECK(refused.message.find("the most is 4194304; split it into several") != std::string::npos);
 }
 
 TEST_CASE("changes are told before the proposer goes on, with their index") {
