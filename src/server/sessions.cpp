@@ -54,7 +54,7 @@ void Sessions::leaves(AgentStream& stream) {
     const auto found = presences_.find(stream.node);
     if (found == presences_.end() || found->second.stream != &stream) return;
     found->second.left = true;
-    set_alive(stream.node, false);
+    set_alive(stream.node, false, Word::agents);
     changed_.notify_all();
 }
 
@@ -144,10 +144,10 @@ void Sessions::review(Clock::time_point now, WallTime wall) {
     for (const auto& [name, row] : raft_.registry().tables().rows(model::Kind::node)) {
         const bool alive = std::get_if<model::Node>(row.value.get())->alive;
         if (alive && silent(name, now)) {
-            set_alive(name, false);
+            set_alive(name, false, Word::leaders);
         } else if (!alive && !silent(name, now)) {
             const AgentStream* stream = stream_of(name);
-            if (stream != nullptr && stream->registered) set_alive(name, true);
+            if (stream != nullptr && stream->registered) set_alive(name, true, Word::leaders);
         }
     }
 }
@@ -181,16 +181,23 @@ bool Sessions::silent(const std::string& node, Clock::time_point now) const {
     return now - last > session_timeout_;
 }
 
-void Sessions::set_alive(const std::string& node, bool alive) {
+void Sessions::set_alive(const std::string& node, bool alive, Word word) {
     if (!proposing_.insert(node).second) return;
-    if (!tasks_.spawn(propose_alive(node, alive))) proposing_.erase(node);
+    if (!tasks_.spawn(propose_alive(node, alive, word))) proposing_.erase(node);
 }
 
-io::Task<void> Sessions::propose_alive(std::string node, bool alive) {
-    const Result<registry::Outcome> outcome =
-        co_await raft_.propose({.command = model::SetNodeAlive{.node = node, .alive = alive},
-                                .actor = "server:" + server_,
-                                .proposed_at = io::wall_now()});
+// What a leader heard, or did not, is nothing that a later leader may be told: the node may have
+// spoken meanwhile. The next review says it again if it still holds.
+io::Task<void> Sessions::propose_alive(std::string node, bool alive, Word word) {
+    model::CommandEnvelope envelope{.command = model::SetNodeAlive{.node = node, .alive = alive},
+                                    .actor = "server:" + server_,
+                                    .proposed_at = io::wall_now()};
+    Result<registry::Outcome> outcome;
+    if (word == Word::leaders) {
+        outcome = co_await raft_.propose_as_leader(std::move(envelope));
+    } else {
+        outcome = co_await raft_.propose(std::move(envelope));
+    }
     proposing_.erase(node);
     if (!outcome) {
         log::warn("could not record whether a node is alive",

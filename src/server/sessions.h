@@ -96,8 +96,9 @@ class Sessions {
     [[nodiscard]] bool silent(const std::string& node, Clock::time_point now) const;
     [[nodiscard]] const AgentStream* stream_of(const std::string& node) const;
     void end(AgentStream& stream, const std::string& why);
-    void set_alive(const std::string& node, bool alive);
-    io::Task<void> propose_alive(std::string node, bool alive);
+    enum class Word : std::uint8_t { agents, leaders }; // whose it is that a node is alive, or not
+    void set_alive(const std::string& node, bool alive, Word word);
+    io::Task<void> propose_alive(std::string node, bool alive, Word word);
 
     io::Executor executor_;
     RaftNode& raft_;
