@@ -304,6 +304,7 @@ v1::AgentMessage ControlSession::next_message(Connection& connection) {
         connection.greeted = true;
         message.mutable_hello()->set_version(options_.version);
         message.mutable_hello()->set_have_index(mesh_.index());
+        message.mutable_hello()->set_epoch(mesh_.snapshot()->trust().epoch);
     } else if (registration_waits_) {
         registration_waits_ = false;
         ++state_.sent_registrations;

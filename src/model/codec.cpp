@@ -339,6 +339,7 @@ v1::TrustDomain to_proto(const TrustDomain& domain) {
     message.mutable_roots()->Assign(domain.roots.begin(), domain.roots.end());
     message.mutable_intermediates()->Assign(domain.intermediates.begin(),
                                             domain.intermediates.end());
+    message.set_epoch(domain.epoch);
     return message;
 }
 
@@ -352,7 +353,8 @@ Result<TrustDomain> from_proto(const v1::TrustDomain& message) {
                        .vip4 = *vip4,
                        .vip6 = *vip6,
                        .roots = to_vector(message.roots()),
-                       .intermediates = to_vector(message.intermediates())};
+                       .intermediates = to_vector(message.intermediates()),
+                       .epoch = message.epoch()};
 }
 
 } // namespace hawser::model

@@ -14,6 +14,7 @@ v1::Server to_proto(const Server& server) {
     message.set_version(server.version);
     message.set_level(server.level);
     message.set_joined_at_ms(server.joined_at);
+    message.set_leaving(server.leaving);
     return message;
 }
 
@@ -23,7 +24,8 @@ Result<Server> from_proto(const v1::Server& message) {
                   .addresses = {},
                   .version = message.version(),
                   .level = message.level(),
-                  .joined_at = message.joined_at_ms()};
+                  .joined_at = message.joined_at_ms(),
+                  .leaving = message.leaving()};
     if (message.addresses_size() > static_cast<int>(limits::addresses_per_server)) {
         return fail(ErrorCode::invalid,
                     std::format("a server of {} addresses", message.addresses_size()));

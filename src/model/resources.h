@@ -73,6 +73,7 @@ struct Server {
     std::string version;             // of its program
     std::uint32_t level = 0;         // the newest commands it can apply; see command.h
     WallTime joined_at = 0;
+    bool leaving = false; // to be removed: for good, and from raft before its row goes
 
     bool operator==(const Server&) const = default;
 };
@@ -124,6 +125,9 @@ struct TrustDomain {
     Cidr vip6;                              // fd68:6177::/64
     std::vector<std::string> roots;         // DER; more than one while a rotation runs
     std::vector<std::string> intermediates; // DER; the newest first
+    // Of this history of the registry. One that goes on from an older copy has another: whatever
+    // was heard of the one before, at whatever index, may be no part of it.
+    std::uint64_t epoch = 0;
 
     bool operator==(const TrustDomain&) const = default;
 };

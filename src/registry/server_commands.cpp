@@ -68,7 +68,10 @@ Result<void> put(const model::Server& server, Draft& draft) {
         draft.erase(model::Kind::server, known->name);
     }
     model::Server member = server;
-    if (known != nullptr) member.joined_at = known->joined_at;
+    if (known != nullptr) {
+        member.joined_at = known->joined_at;
+        member.leaving |= known->leaving;
+    }
     draft.put(std::move(member));
     if (draft.count(model::Kind::server) > limits::servers) {
         return fail(ErrorCode::resource_exhausted,

@@ -91,10 +91,13 @@ io::Task<Result<void>> AgentSession::read_hello() {
     if (!*first || !(**first).has_hello()) {
         co_return fail(ErrorCode::invalid, "a session begins with hello");
     }
-    sent_index_ = (**first).hello().have_index();
+    const v1::AgentHello& hello = (**first).hello();
+    const model::TrustDomain* domain = parts_.raft.registry().tables().trust();
+    other_history_ = domain == nullptr || hello.epoch() != domain->epoch;
+    sent_index_ = hello.have_index();
     log::info("an agent connected", {{"node", stream_.node},
                                      {"peer", stream_.remote},
-                                     {"version", printable((**first).hello().version(), 64)},
+                                     {"version", printable(hello.version(), 64)},
                                      {"have_index", sent_index_}});
     co_return Result<void>();
 }
@@ -203,7 +206,8 @@ io::Task<bool> AgentSession::write_answers() {
 io::Task<bool> AgentSession::write_changes() {
     while (!sent_anything_ || sent_index_ != parts_.hub.index()) {
         const std::uint64_t index = parts_.hub.index();
-        const std::optional<std::vector<model::Change>> changes = parts_.hub.since(sent_index_);
+        std::optional<std::vector<model::Change>> changes;
+        if (!std::exchange(other_history_, false)) changes = parts_.hub.since(sent_index_);
         if (!changes) {
             sent_anything_ = false;
             if (!co_await write_rows()) co_return false;

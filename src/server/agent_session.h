@@ -67,6 +67,7 @@ class AgentSession {
     std::deque<v1::ServerMessage> answers_; // to registrations; one is asked at a time
     std::uint64_t sent_index_ = 0;          // what the agent has once it read everything sent
     bool sent_anything_ = false;
+    bool other_history_ = false; // what the agent has is not of this registry's history
 };
 
 } // namespace hawser::server

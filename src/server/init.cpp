@@ -1,13 +1,12 @@
 #include "server/init.h"
 
-#include <array>
 #include <chrono>
 #include <format>
 #include <optional>
 #include <utility>
 
 #include "base/bytes.h"
-#include "base/random.h"
+#include "base/unique_id.h"
 #include "ca/authority.h"
 #include "ca/tokens.h"
 #include "host/files.h"
@@ -27,23 +26,12 @@ namespace {
 
 constexpr std::chrono::milliseconds timeout{30'000};
 
-raft::ServerId new_server_id() {
-    raft::ServerId id = raft::no_server;
-    while (id == raft::no_server) {
-        std::array<std::uint8_t, sizeof id> bytes;
-        fill_secure_random(bytes);
-        id = 0;
-        for (const std::uint8_t byte : bytes) id = id << 8 | byte;
-    }
-    return id;
-}
-
 // An earlier init may have come this far and no further.
 Result<RestoredServer> bootstrap(const std::string& data_dir) {
     Result<Storage> storage = open_storage(data_dir);
     if (!storage) return fail(std::move(storage.error()));
     if (storage->log.id() == raft::no_server) {
-        const raft::ServerId id = new_server_id();
+        const raft::ServerId id = new_unique_id();
         Result<void> made = storage->log.bootstrap(id, raft::bootstrap({id}));
         if (!made) return fail(std::move(made.error()), "making the raft log");
     }
@@ -97,6 +85,7 @@ model::TrustDomain new_domain(const config::ServerConfig& config,
     domain.vip6 = config.vip6;
     domain.roots = {authority.root_der};
     domain.intermediates = {authority.intermediate_der};
+    domain.epoch = new_unique_id();
     return domain;
 }
 

@@ -1,11 +1,9 @@
 #include "server/storage.h"
 
-#include <array>
-#include <bit>
 #include <format>
 #include <utility>
 
-#include "base/random.h"
+#include "base/unique_id.h"
 
 namespace hawser::server {
 
@@ -47,9 +45,7 @@ Result<RestoredServer> restore_server(Storage storage, raft::Options options) {
     restored->applied = state->applied;
     restored->snapshot = state->installed;
     raft::Base applied = applied_base(*restored);
-    std::array<std::uint8_t, sizeof options.seed> seed{};
-    fill_secure_random(seed);
-    options.seed = std::bit_cast<std::uint64_t>(seed);
+    options.seed = new_unique_id();
     Result<raft::Core> core = raft::Core::restore(std::move(*restored), options);
     if (!core) return fail(std::move(core.error()), "reading " + storage.directory.path());
     Result<registry::Registry> registry =

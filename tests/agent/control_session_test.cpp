@@ -161,6 +161,7 @@ TEST_CASE("hello first, then the registration, then what is enforced, then heart
     REQUIRE(test.loop.until([&] { return test.mesh_changes == 1 && server.messages.size() >= 2; }));
     CHECK(server.messages.at(0).hello().version() == "test");
     CHECK(server.messages.at(0).hello().have_index() == 0);
+    CHECK(server.messages.at(0).hello().epoch() == 0);
     CHECK(server.messages.at(1).registration().node() == "web-1");
     CHECK(test.session->state().server == server.endpoint);
     CHECK(test.session->state().heard);
@@ -174,6 +175,18 @@ TEST_CASE("hello first, then the registration, then what is enforced, then heart
     // Nothing else to say: an empty message within the heartbeat's interval.
     CHECK(
         test.loop.until([&] { return server.heard(v1::AgentMessage::MESSAGE_NOT_SET) >= 1; }, 3s));
+}
+
+TEST_CASE("a session begins with what the agent has, and of which history that is") {
+    SessionCase test;
+    model::TrustDomain domain = authority().domain();
+    domain.epoch = 77;
+    REQUIRE(test.mesh.take(batch(5, {row(domain)}, true)).has_value());
+    FakeServer server(test.loop, server_credentials());
+    test.start({server.endpoint});
+    REQUIRE(test.loop.until([&] { return !server.messages.empty(); }));
+    CHECK(server.messages.at(0).hello().have_index() == 5);
+    CHECK(server.messages.at(0).hello().epoch() == 77);
 }
 
 TEST_CASE("what can't be understood ends the connection, not the agent") {

@@ -93,7 +93,8 @@ inline TrustDomain trust_domain() {
             .vip4 = Cidr::parse("240.0.0.0/8").value(),
             .vip6 = Cidr::parse("fd68:6177::/64").value(),
             .roots = {std::string("\x30\x82\x00\xff", 4)},
-            .intermediates = {"one", "two"}};
+            .intermediates = {"one", "two"},
+            .epoch = 0x123456789abcdef0};
 }
 
 inline std::vector<Resource> resources() {

@@ -80,6 +80,20 @@ TEST_CASE("a member may move, be renamed and upgraded, and keeps its id and its 
     CHECK(mesh.registry.tables().servers().size() == 1);
 }
 
+TEST_CASE("a member that is to leave stays so, whatever it says of itself") {
+    Mesh mesh;
+    mesh.done(model::PutServer{make_server(1, "s1")});
+    join_server(mesh, make_server(2, "s2"));
+    model::Server leaving = make_server(2, "s2");
+    leaving.leaving = true;
+    mesh.done(model::PutServer{leaving});
+    CHECK(mesh.done(model::PutServer{make_server(2, "s2")}).empty());
+    CHECK(mesh.get<model::Server>("s2").leaving);
+    mesh.done(model::RemoveServer{.id = 2});
+    join_server(mesh, make_server(3, "s2"));
+    CHECK_FALSE(mesh.get<model::Server>("s2").leaving);
+}
+
 TEST_CASE("two servers do not share a name, the last one stays, and there is an end to them") {
     Mesh mesh;
     mesh.done(model::PutServer{make_server(1, "s1")});

@@ -198,7 +198,8 @@ Result<std::string> MeshFixture::sign(const Host& host, const std::string& servi
 
 // --- agents ----------------------------------------------------------------------------------
 
-TestAgent::TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_index)
+TestAgent::TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_index,
+                     std::optional<std::uint64_t> epoch)
     : mesh_(mesh), node_(host.node), client_(mesh.connect(host)) {
     auto stream = mesh_.runner.run(client_->open_stream("/hawser.v1.Mesh/Session"));
     if (!stream) FAIL(stream.error().message);
@@ -206,6 +207,7 @@ TestAgent::TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_ind
     v1::AgentMessage hello;
     hello.mutable_hello()->set_version("test");
     hello.mutable_hello()->set_have_index(have_index);
+    hello.mutable_hello()->set_epoch(epoch.value_or(mesh.server->trust_domain().epoch));
     say(std::move(hello));
 }
 

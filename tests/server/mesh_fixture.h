@@ -90,7 +90,9 @@ class MeshFixture {
 // An agent's session, as far as a test needs one.
 class TestAgent {
   public:
-    TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_index = 0);
+    // What it has is of the server's own epoch unless it is of another.
+    TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_index = 0,
+              std::optional<std::uint64_t> epoch = {});
     ~TestAgent();
 
     void say(v1::AgentMessage message);

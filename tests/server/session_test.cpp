@@ -88,6 +88,10 @@ TEST_CASE("an agent that has the state gets only what is new; one from elsewhere
     TestAgent from_the_future(mesh, host, have + 1000);
     REQUIRE(from_the_future.follow_to(have));
     CHECK(from_the_future.resets == 1);
+    // The same index of another history, as a mesh has that went on from an older copy.
+    TestAgent from_elsewhere(mesh, host, have, mesh.server->trust_domain().epoch + 1);
+    REQUIRE(from_elsewhere.follow_to(have));
+    CHECK(from_elsewhere.resets == 1);
     // The history begins anew with the server: an index that is current still is.
     mesh.restart_server();
     TestAgent current(mesh, host, mesh.server->registry().index());
