@@ -7,6 +7,7 @@
 #include "lifecycle.h"
 #include "log/log.h"
 #include "server/server.h"
+#include "server/server_join.h"
 
 namespace hawser::cmd {
 
@@ -33,6 +34,9 @@ class ServerProgram {
     }
 
     io::Task<Result<void>> serve() {
+        Result<void> member = co_await server::join_before_start(
+            config_, build_version, [this] { return lifecycle_.stopping(); });
+        if (!member) co_return member;
         auto server = co_await server::Server::open(loop_.executor(), config_, build_version);
         if (!server) co_return fail(std::move(server.error()));
         lifecycle_.on_stop([&server] { (*server)->stop(); });

@@ -1,4 +1,4 @@
-// The verbs that run daemons: server, agent, dev.
+// The verbs that run daemons: agent, dev. The server's is in verb_server.cpp.
 #include "daemons.h"
 #include "verbs.h"
 
@@ -7,42 +7,26 @@ namespace hawser::cmd {
 namespace {
 
 struct Options {
-    std::string config;
+    std::string config = "/etc/hawser/agent.toml";
 };
-
-int server(const Options& options) {
-    return run_server(options.config);
-}
 
 int agent(const Options& options) {
     return run_agent(options.config);
 }
 
-void add_daemon(CLI::App& root, Action& chosen, const std::string& name, const std::string& about,
-                int (*run)(const Options&)) {
+} // namespace
+
+void add_agent(CLI::App& root, Action& chosen) {
     auto options = std::make_shared<Options>();
-    options->config = "/etc/hawser/" + name + ".toml";
-    CLI::App& verb = *root.add_subcommand(name, about);
-    verb.add_option("-c,--config", options->config, name + ".toml")
+    CLI::App& verb =
+        *root.add_subcommand("agent", "Run the agent of this host: the proxy of its services");
+    verb.add_option("-c,--config", options->config, "agent.toml")
         ->type_name("FILE")
         ->capture_default_str();
     verb.footer(
         "Stops in good order at SIGTERM or SIGINT, without waiting for connections at the second.\n"
-        "Example:\n  hawser " +
-        name + " -c /etc/hawser/" + name + ".toml");
-    on_chosen(verb, chosen, options, run);
-}
-
-} // namespace
-
-void add_server(CLI::App& root, Action& chosen) {
-    add_daemon(root, chosen, "server",
-               "Run a server: registry, certificate authority and control plane", server);
-}
-
-void add_agent(CLI::App& root, Action& chosen) {
-    add_daemon(root, chosen, "agent", "Run the agent of this host: the proxy of its services",
-               agent);
+        "Example:\n  hawser agent -c /etc/hawser/agent.toml");
+    on_chosen(verb, chosen, options, agent);
 }
 
 void add_dev(CLI::App& root, Action& chosen) {

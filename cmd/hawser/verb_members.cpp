@@ -51,7 +51,14 @@ json member_json(const v1::MemberState& member, const v1::ServerStatusResponse& 
             {"last_contact", time_json(member.last_contact_ms())},
             {"version", member.version()},
             {"level", member.level()},
+            {"leaving", member.leaving()},
+            {"trouble", member.trouble()},
             {"joined_at", time_json(member.joined_at_ms())}};
+}
+
+std::string role_text(const v1::MemberState& member) {
+    const std::string role = member.role().empty() ? "-" : printable(member.role());
+    return member.leaving() ? role + ", leaving" : role;
 }
 
 std::string number_text(const json& number) {
@@ -69,8 +76,7 @@ void print(const v1::ServerStatusResponse& status) {
         const bool leader = member.role() == "leader";
         table.add(
             {printable(member.name()),
-             {member.role().empty() ? "-" : printable(member.role()),
-              leader ? Tone::good : Tone::plain},
+             {role_text(member), leader ? Tone::good : Tone::plain},
              number_text(known(member.match_index())),
              number_text(lag_of(member, status)),
              member.last_contact_ms() == 0 ? "-" : distance_text(member.last_contact_ms(), now),

@@ -31,6 +31,7 @@ void add_plan(CLI::App& root, Action& chosen);
 void add_rollback(CLI::App& root, Action& chosen);
 void add_server(CLI::App& root, Action& chosen);
 void add_services(CLI::App& root, Action& chosen);
+void add_snapshot(CLI::App& root, Action& chosen);
 void add_status(CLI::App& root, Action& chosen);
 void add_token(CLI::App& root, Action& chosen);
 void add_validate(CLI::App& root, Action& chosen);

@@ -1,6 +1,7 @@
 #include "config/server_config.h"
 
 #include "base/bytes.h"
+#include "base/limits.h"
 #include "config/config_file.h"
 #include "config/file_kinds.h"
 #include "model/identity.h"
@@ -12,7 +13,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t most_advertised = 16;
+constexpr std::size_t most_advertised = limits::addresses_per_server;
+constexpr std::uint32_t most_voters = 9;
+constexpr std::uint32_t most_snapshots = 10'000;
 
 ServerConfig with_defaults() {
     ServerConfig config;
@@ -38,6 +41,25 @@ void read_vip_range(Table& file, std::string_view key, Cidr& range, bool v4) {
     }
 }
 
+// "0s" turns off what would happen after that time.
+void read_time_or_never(Table& table, std::string_view key, Duration& to, Duration least) {
+    table.duration(key, to, 0s, std::chrono::days(365));
+    if (to == 0s || to >= least) return;
+    table.problem(key, "must be at least " + format_duration(least) + ", or \"0s\" for never");
+}
+
+void read_cluster(Table& file, ServerConfig& config) {
+    file.text("join_token_file", config.join_token_file, check_path);
+    file.integer("bootstrap_expect", config.bootstrap_expect, 1U, most_voters);
+    read_time_or_never(file, "dead_server_after", config.dead_server_after, 10s);
+    file.table("snapshots", [&](Table& snapshots) {
+        read_time_or_never(snapshots, "interval", config.snapshot_interval, 10s);
+        snapshots.integer("keep", config.snapshots_kept, 1U, most_snapshots);
+        snapshots.text("dir", config.snapshot_dir, check_path);
+    });
+    if (config.snapshot_dir.empty()) config.snapshot_dir = config.data_dir + "/snapshots";
+}
+
 void read_server(Table& file, ServerConfig& config) {
     file.text("node", config.node,
               [](const std::string& name) { return model::check_name(name, "node name"); });
@@ -57,6 +79,7 @@ void read_server(Table& file, ServerConfig& config) {
     read_vip_range(file, "vip6", config.vip6, false);
     file.duration("certificate_lifetime", config.certificate_lifetime, 10s, 30 * 24h);
     file.duration("session_timeout", config.session_timeout, 3s, 5min);
+    read_cluster(file, config);
     read_log(file, config.log_level, config.log_format);
 }
 

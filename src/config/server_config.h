@@ -1,6 +1,9 @@
 // server.toml as values; see agent_config.h.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +25,12 @@ struct ServerConfig {
     Cidr vip4, vip6;                           // ditto; 240.0.0.0/8 and fd68:6177::/64
     Duration certificate_lifetime{86'400'000}; // of leaves
     Duration session_timeout{7'000};
+    std::optional<std::string> join_token_file; // for a further server's first start
+    std::uint32_t bootstrap_expect = 1;         // voters: with fewer the cluster is incomplete
+    Duration dead_server_after = std::chrono::hours(72); // silent for so long: removed; zero: never
+    Duration snapshot_interval = std::chrono::hours(1);  // zero: none are made
+    std::uint32_t snapshots_kept = 24;
+    std::string snapshot_dir; // default: "snapshots" in data_dir
     std::string log_level = "info";
     std::string log_format = "automatic";
 };

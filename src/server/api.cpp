@@ -14,13 +14,21 @@ constexpr std::chrono::milliseconds longest_read{5'000};
 
 } // namespace
 
-Api::Api(Parts parts) : parts_(std::move(parts)), started_at_(io::wall_now()) {}
+Api::Api(Parts parts) : parts_(std::move(parts)), started_at_(io::wall_now()) {
+    parts_.upkeep.on_ask([this](std::string method, std::string request, Actor actor) {
+        return answer_for(std::move(method), std::move(request), std::move(actor));
+    });
+}
 
 rpc::Methods Api::network_methods() {
     rpc::Methods methods;
     methods.unary<v1::JoinRequest, v1::JoinResponse>(
         "/hawser.v1.Mesh/Join", [this](const rpc::Caller& caller, v1::JoinRequest request) {
             return join(caller, std::move(request));
+        });
+    methods.unary<v1::ServerJoinRequest, v1::ServerJoinResponse>(
+        "/hawser.v1.Peer/Join", [this](const rpc::Caller& caller, v1::ServerJoinRequest request) {
+            return join_server(caller, std::move(request));
         });
     methods.unary<v1::SignRequest, v1::SignResponse>(
         "/hawser.v1.Mesh/Sign",
@@ -52,7 +60,10 @@ void Api::add_api(rpc::Methods& methods) {
     add(methods, "/hawser.v1.Api/Rollback", Role::operator_, &Api::rollback, View::current);
     add(methods, "/hawser.v1.Api/History", Role::reader, &Api::history, View::current);
     add(methods, "/hawser.v1.Api/Get", Role::reader, &Api::get, View::current);
-    add(methods, "/hawser.v1.Api/WaitEnforced", Role::reader, &Api::wait_enforced, View::current);
+    add_led(methods, "/hawser.v1.Api/WaitEnforced", Role::reader, &Api::wait_enforced);
+    add_led(methods, "/hawser.v1.Api/Members", Role::reader, &Api::members);
+    add_led(methods, "/hawser.v1.Api/TransferLeadership", Role::admin, &Api::transfer_leadership);
+    add_led(methods, "/hawser.v1.Api/RemoveServer", Role::admin, &Api::remove_server);
     add(methods, "/hawser.v1.Api/CreateToken", Role::operator_, &Api::create_token);
     add(methods, "/hawser.v1.Api/ListTokens", Role::operator_, &Api::list_tokens, View::current);
     add(methods, "/hawser.v1.Api/RevokeToken", Role::operator_, &Api::revoke_token);
@@ -63,6 +74,12 @@ void Api::add_api(rpc::Methods& methods) {
             return watch(caller, stream);
         },
         admitted("/hawser.v1.Api/Watch", Role::reader));
+    methods.streaming(
+        "/hawser.v1.Api/SaveSnapshot",
+        [this](const rpc::Caller& caller, rpc::MessageStream& stream) {
+            return save_snapshot(caller, stream);
+        },
+        admitted("/hawser.v1.Api/SaveSnapshot", Role::admin));
 }
 
 template <typename Request, typename Response>
@@ -75,6 +92,36 @@ void Api::add(rpc::Methods& methods, std::string path, model::Role least,
             return guarded(access, method, caller, std::move(request));
         },
         admitted(path, least));
+}
+
+template <typename Request, typename Response>
+void Api::add_led(rpc::Methods& methods, std::string path, model::Role least,
+                  Answer<Response> (Api::*method)(Actor, Request)) {
+    led_[path] = [this, least, method](std::string request, Actor actor) {
+        return answer_typed(least, method, std::move(request), std::move(actor));
+    };
+    methods.unary(
+        path,
+        [this, path, least](const rpc::Caller& caller, std::string request) {
+            return led(path, least, caller, std::move(request));
+        },
+        admitted(path, least));
+}
+
+template <typename Request, typename Response>
+Api::Answer<std::string> Api::answer_typed(model::Role least,
+                                           Answer<Response> (Api::*method)(Actor, Request),
+                                           std::string bytes, Actor actor) {
+    if (Result<void> allowed = require_role(actor, least); !allowed)
+        co_return fail(std::move(allowed.error()));
+    Request request;
+    if (!request.ParseFromString(bytes))
+        co_return fail(ErrorCode::invalid, "the request is not a valid message");
+    if (Result<void> reached = co_await become_current(); !reached)
+        co_return fail(std::move(reached.error()));
+    Result<Response> response = co_await (this->*method)(std::move(actor), std::move(request));
+    if (!response) co_return fail(std::move(response.error()));
+    co_return response->SerializeAsString();
 }
 
 rpc::Guard Api::admitted(std::string path, model::Role least) {

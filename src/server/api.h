@@ -5,12 +5,16 @@
 //   Api/Get, /Watch, /History, /Plan, /WaitEnforced, /ServerStatus   operators with any role
 //   Api/Apply, /Delete, /Rollback, /…Token(s)      operators with the role operator or admin
 //   Api/CreateToken for a server   admins: a server gets the authority's keys
+//   Api/SaveSnapshot, /TransferLeadership, /RemoveServer   operators with the role admin
+//   Peer/Join             anybody with a server's join token; limited like Mesh/Join
 //
 // An operator is who has an operator token, or on the admin socket root, this server's own user
 // and the group hawser (as admin). Every refusal is logged with the peer, and counted; all but
 // those of Join come before any of the request is read.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,14 +24,18 @@
 #include "config/server_config.h"
 #include "io/loop.h"
 #include "model/command.h"
+#include "model/proto/cluster.pb.h"
 #include "model/proto/control.pb.h"
 #include "rpc/server.h"
 #include "server/access.h"
 #include "server/authority_keeper.h"
+#include "server/cluster.h"
 #include "server/raft_node.h"
 #include "server/refusals.h"
 #include "server/sessions.h"
+#include "server/snapshot_keeper.h"
 #include "server/source_limiter.h"
+#include "server/upkeep.h"
 #include "server/watch_hub.h"
 
 namespace hawser::server {
@@ -42,9 +50,11 @@ class Api {
         Sessions& sessions;
         WatchHub& hub;
         AuthorityKeeper& authority;
+        Cluster& cluster;
+        Upkeep& upkeep;
+        SnapshotKeeper& snapshots;
         Refusals& refusals;
-        Endpoint listen;                 // as bound
-        std::vector<Endpoint> reachable; // what agents dial; may be empty
+        Endpoint listen; // as bound
         std::string version;
     };
     explicit Api(Parts parts);
@@ -66,6 +76,14 @@ class Api {
     };
 
     void add_api(rpc::Methods& methods);
+    // One that only the leader can answer; the others ask it.
+    template <typename Request, typename Response>
+    void add_led(rpc::Methods& methods, std::string path, model::Role least,
+                 Answer<Response> (Api::*method)(Actor, Request));
+    template <typename Request, typename Response>
+    Answer<std::string> answer_typed(model::Role least,
+                                     Answer<Response> (Api::*method)(Actor, Request),
+                                     std::string bytes, Actor actor);
     template <typename Request, typename Response>
     void add(rpc::Methods& methods, std::string path, model::Role least,
              Answer<Response> (Api::*method)(Actor, Request), View view = View::local);
@@ -82,7 +100,11 @@ class Api {
     // mesh_api.cpp
     Answer<v1::JoinResponse> join(const rpc::Caller& caller, v1::JoinRequest request);
     Answer<v1::JoinResponse> join_admitted(v1::JoinRequest request, std::string source);
-    [[nodiscard]] Result<void> check_secret(const v1::JoinRequest& request) const;
+    [[nodiscard]] Result<void> may_try_to_join(const rpc::Caller& caller);
+    void give_back_try(const rpc::Caller& caller);
+    [[nodiscard]] io::Task<Result<void>> check_secret(std::string token_id, std::string secret);
+    [[nodiscard]] Result<void> check_known_secret(const std::string& token_id,
+                                                  const std::string& secret) const;
     [[nodiscard]] Result<std::string> sign_for(const model::Node& node, ByteView csr,
                                                const model::Identity& identity) const;
     Answer<v1::SignResponse> sign(const rpc::Caller& caller, v1::SignRequest request);
@@ -109,14 +131,40 @@ class Api {
     Answer<v1::ListTokensResponse> list_tokens(Actor actor, v1::ListTokensRequest request);
     Answer<v1::RevokeTokenResponse> revoke_token(Actor actor, v1::RevokeTokenRequest request);
 
+    // snapshot_api.cpp
+    io::Task<Result<void>> save_snapshot(const rpc::Caller& caller, rpc::MessageStream& stream);
+
+    // server_join_api.cpp
+    Answer<v1::ServerJoinResponse> join_server(const rpc::Caller& caller,
+                                               v1::ServerJoinRequest request);
+    Answer<v1::ServerJoinResponse> join_server_admitted(v1::ServerJoinRequest request,
+                                                        std::string source);
+    [[nodiscard]] bool answered_before(const std::string& token_id, const model::Server& server,
+                                       WallTime now) const;
+    [[nodiscard]] Result<v1::ServerJoinResponse> welcome() const;
+
+    // members_api.cpp
+    Answer<std::string> led(std::string path, model::Role least, const rpc::Caller& caller,
+                            std::string request);
+    Answer<std::string> answer_for(std::string method, std::string request, Actor actor);
+    Answer<v1::MembersResponse> members(Actor actor, v1::MembersRequest request);
+    Answer<v1::TransferLeadershipResponse> transfer_leadership(
+        Actor actor, v1::TransferLeadershipRequest request);
+    Answer<v1::RemoveServerResponse> remove_server(Actor actor, v1::RemoveServerRequest request);
+    [[nodiscard]] Result<const model::Server*> find_server(const std::string& name) const;
+    [[nodiscard]] io::Task<Result<void>> check_removable(model::Server server);
+    io::Task<void> add_members(v1::ServerStatusResponse& status);
+    void add_member_warnings(v1::ServerStatusResponse& status) const;
+
     // status_api.cpp
     Answer<v1::ServerStatusResponse> status(Actor actor, v1::ServerStatusRequest request);
-    void add_members(v1::ServerStatusResponse& status, const RaftStatus& raft) const;
     void add_warnings(v1::ServerStatusResponse& status, WallTime now) const;
 
     [[nodiscard]] const registry::Tables& tables() const { return parts_.raft.registry().tables(); }
 
     Parts parts_;
+    // Methods of add_led, by path.
+    std::map<std::string, std::function<Answer<std::string>(std::string, Actor)>> led_;
     SourceLimiter join_limiter_{{}};
     WallTime started_at_;
     std::size_t watchers_ = 0;

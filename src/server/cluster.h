@@ -34,9 +34,21 @@ class Cluster {
 
     // The methods refer to this.
     void add_to(rpc::Methods& methods) { api_.add_to(methods); }
-    // A server whom this one listens to.
-    [[nodiscard]] bool knows(const rpc::Caller& caller) const {
-        return directory_.admit(caller, parts_.trust_domain).has_value();
+    // Who is of it, as whoever let this server join said.
+    void introduce(Membership membership) { directory_.introduce(std::move(membership)); }
+    [[nodiscard]] const Member& self() const { return directory_.self(); }
+    // A server whom this one listens to; and whether it is the one that it claims to be.
+    [[nodiscard]] Result<void> admit(const rpc::Caller& caller) const {
+        return directory_.admit(caller, parts_.trust_domain);
+    }
+    [[nodiscard]] bool knows(const rpc::Caller& caller) const { return admit(caller).has_value(); }
+    [[nodiscard]] Result<Member> identify(const rpc::Caller& caller, raft::ServerId claimed) const {
+        return directory_.identify(caller, claimed, parts_.trust_domain);
+    }
+    [[nodiscard]] io::Task<PeerTransport::Answer> call(raft::ServerId to, std::string path,
+                                                       std::string request,
+                                                       std::chrono::milliseconds timeout) {
+        return peers_.call(to, std::move(path), std::move(request), timeout);
     }
 
     // Dials the others; raft takes part from now on.

@@ -20,21 +20,30 @@ model::Identity node_identity(const ca::Authority& authority, const std::string&
         .trust_domain = authority.trust_domain(), .kind = model::IdentityKind::node, .name = node};
 }
 
+IpAddress address_of(const rpc::Caller& caller) {
+    const Result<Endpoint> source = Endpoint::parse(caller.remote);
+    return source ? source->address : IpAddress();
+}
+
 } // namespace
 
+Result<void> Api::may_try_to_join(const rpc::Caller& caller) {
+    if (join_limiter_.take(address_of(caller), std::chrono::steady_clock::now())) return {};
+    return fail(ErrorCode::resource_exhausted,
+                "too many attempts to join from this address; try again later");
+}
+
+void Api::give_back_try(const rpc::Caller& caller) {
+    join_limiter_.give_back(address_of(caller));
+}
+
 Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinRequest request) {
-    const Result<Endpoint> source = Endpoint::parse(caller.remote);
-    const IpAddress address = source ? source->address : IpAddress();
-    if (!join_limiter_.take(address, std::chrono::steady_clock::now())) {
-        Error error{.code = ErrorCode::resource_exhausted,
-                    .message = "too many attempts to join from this address; try again later"};
-        parts_.refusals.record(Refused::join, "/hawser.v1.Mesh/Join", caller, error);
-        co_return fail(std::move(error));
-    }
     const std::string node = printable(request.node(), 64);
-    Result<v1::JoinResponse> response = co_await join_admitted(std::move(request), caller.remote);
+    Result<void> may = may_try_to_join(caller);
+    Result<v1::JoinResponse> response = fail(may ? Error() : std::move(may.error()));
+    if (may) response = co_await join_admitted(std::move(request), caller.remote);
     if (response) {
-        join_limiter_.give_back(address);
+        give_back_try(caller);
         log::info("a node joined", {{"node", node}, {"peer", caller.remote}});
     } else {
         parts_.refusals.record(Refused::join, "/hawser.v1.Mesh/Join", caller, response.error());
@@ -45,12 +54,7 @@ Api::Answer<v1::JoinResponse> Api::join(const rpc::Caller& caller, v1::JoinReque
 // That the request can be signed is known before the token is used up: one that cannot be costs the
 // host nothing. Whoever gets no answer may ask again, with the same key.
 Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request, std::string source) {
-    Result<void> known = check_secret(request);
-    if (!known) { // here: a token that was just made may not have reached this server
-        if (Result<void> reached = co_await become_current(); !reached)
-            co_return fail(std::move(reached.error()));
-        known = check_secret(request);
-    }
+    Result<void> known = co_await check_secret(request.token_id(), request.token_secret());
     if (!known) co_return fail(std::move(known.error()));
     if (Result<void> named = model::check_name(request.node(), "node name"); !named)
         co_return fail(std::move(named.error()));
@@ -86,10 +90,17 @@ Result<std::string> Api::sign_for(const model::Node& node, ByteView csr,
     return parts_.authority.sign(csr, identity, io::wall_now(), generation_of(node));
 }
 
+// A token that was just made may not have reached this server.
+io::Task<Result<void>> Api::check_secret(std::string token_id, std::string secret) {
+    if (check_known_secret(token_id, secret)) co_return Result<void>();
+    if (Result<void> reached = co_await become_current(); !reached) co_return reached;
+    co_return check_known_secret(token_id, secret);
+}
+
 // One answer for an unknown id and for a wrong secret: ids are not there to be probed.
-Result<void> Api::check_secret(const v1::JoinRequest& request) const {
-    const auto* token = tables().get<model::JoinToken>(request.token_id());
-    const std::string hash = ca::hash_secret(request.token_secret());
+Result<void> Api::check_known_secret(const std::string& token_id, const std::string& secret) const {
+    const auto* token = tables().get<model::JoinToken>(token_id);
+    const std::string hash = ca::hash_secret(secret);
     const std::string nobody(hash.size(), '\0');
     const bool right = equal_constant_time(hash, token == nullptr ? nobody : token->secret_hash);
     if (token != nullptr && right) return {};
@@ -132,12 +143,13 @@ io::Task<Result<void>> Api::session(const rpc::Caller& caller, rpc::MessageStrea
         parts_.refusals.record(Refused::session, "/hawser.v1.Mesh/Session", caller, node.error());
         co_return fail(std::move(node.error()));
     }
+    if (Result<void> serving = parts_.sessions.serving(); !serving) co_return serving;
     AgentSession session({.executor = parts_.executor,
                           .raft = parts_.raft,
                           .sessions = parts_.sessions,
                           .hub = parts_.hub,
                           .refusals = parts_.refusals,
-                          .reachable = parts_.reachable},
+                          .reachable = parts_.cluster.self().addresses},
                          caller, (*node)->name, stream);
     Result<void> ended = co_await session.run();
     log::info("an agent's session ended",

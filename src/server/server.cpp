@@ -17,7 +17,10 @@
 #include "server/authority_keeper.h"
 #include "server/cluster.h"
 #include "server/sessions.h"
+#include "server/snapshot_keeper.h"
+#include "server/upkeep.h"
 #include "server/watch_hub.h"
+#include "server/welcome.h"
 
 namespace hawser::server {
 
@@ -41,7 +44,9 @@ Result<RestoredServer> restore(const std::string& data_dir) {
     if (!storage) return fail(std::move(storage.error()));
     if (storage->log.id() == raft::no_server) {
         return fail(ErrorCode::failed_precondition,
-                    std::format("{} holds no mesh yet; run hawser init first", data_dir));
+                    std::format("{} holds no mesh yet; run hawser init first, or hawser server "
+                                "join",
+                                data_dir));
     }
     return restore_server(std::move(*storage), raft_options());
 }
@@ -93,7 +98,6 @@ struct Server::Parts {
     Result<void> listen();
     void serve();
     [[nodiscard]] bool is_known(const rpc::Caller& caller) const;
-    [[nodiscard]] std::vector<Endpoint> reachable() const;
     io::Task<void> watch_raft();
     void reload_authority();
 
@@ -106,7 +110,10 @@ struct Server::Parts {
     Refusals refusals;
     std::unique_ptr<AuthorityKeeper> authority;
     model::TrustDomain used_domain; // its
+    std::optional<Welcome> welcome;
     std::unique_ptr<Cluster> cluster;
+    std::unique_ptr<Upkeep> upkeep;
+    std::unique_ptr<SnapshotKeeper> snapshots;
     std::unique_ptr<Api> api;
     std::optional<io::Acceptor> network, admin;
     Endpoint endpoint;
@@ -138,16 +145,19 @@ io::Task<Result<void>> Server::Parts::catch_up() {
     if (raft.alone()) {
         if (Result<void> started = co_await raft.start(start_timeout); !started) co_return started;
     }
-    if (raft.registry().tables().trust() == nullptr) {
-        co_return fail(
-            ErrorCode::failed_precondition,
-            std::format("{} holds no trust domain yet; run hawser init first", config.data_dir));
-    }
-    co_return Result<void>();
+    Result<std::optional<Welcome>> stored = load_welcome(config.data_dir);
+    if (!stored) co_return fail(std::move(stored.error()));
+    welcome = std::move(*stored);
+    if (raft.registry().tables().trust() != nullptr || welcome) co_return Result<void>();
+    co_return fail(ErrorCode::failed_precondition,
+                   std::format("{} holds no trust domain yet; run hawser init first, or hawser "
+                               "server join",
+                               config.data_dir));
 }
 
 Result<void> Server::Parts::assemble() {
-    const model::TrustDomain& domain = *raft.registry().tables().trust();
+    const model::TrustDomain* known = raft.registry().tables().trust();
+    const model::TrustDomain& domain = known != nullptr ? *known : welcome->domain;
     Result<std::unique_ptr<AuthorityKeeper>> loaded =
         AuthorityKeeper::load({.data_dir = config.data_dir,
                                .server = config.node,
@@ -161,19 +171,37 @@ Result<void> Server::Parts::assemble() {
         Cluster::Parts{.executor = executor,
                        .raft = raft,
                        .refusals = refusals,
-                       .self = {.id = raft.id(), .name = config.node, .addresses = reachable()},
+                       .self = {.id = raft.id(),
+                                .name = config.node,
+                                .addresses = reachable_at(config, endpoint, std::nullopt)},
                        .trust_domain = domain.name,
                        .version = version,
                        .credentials = [this] { return authority->credentials(); }});
+    if (welcome) cluster->introduce(membership_of(*welcome));
+    upkeep = std::make_unique<Upkeep>(
+        Upkeep::Parts{.executor = executor,
+                      .raft = raft,
+                      .sessions = sessions,
+                      .cluster = *cluster,
+                      .version = version,
+                      .autopilot = {.dead_after = config.dead_server_after}});
+    snapshots = std::make_unique<SnapshotKeeper>(
+        executor, raft,
+        SnapshotKeeper::Options{.folder = config.snapshot_dir,
+                                .interval = config.snapshot_interval,
+                                .keep = config.snapshots_kept,
+                                .version = version});
     api = std::make_unique<Api>(Api::Parts{.executor = executor,
                                            .config = config,
                                            .raft = raft,
                                            .sessions = sessions,
                                            .hub = hub,
                                            .authority = *authority,
+                                           .cluster = *cluster,
+                                           .upkeep = *upkeep,
+                                           .snapshots = *snapshots,
                                            .refusals = refusals,
                                            .listen = endpoint,
-                                           .reachable = reachable(),
                                            .version = version});
     return {};
 }
@@ -191,13 +219,6 @@ Result<void> Server::Parts::listen() {
     return {};
 }
 
-// What goes into join tokens: what the operator said, or where we listen if that is one address.
-std::vector<Endpoint> Server::Parts::reachable() const {
-    if (!config.advertise.empty()) return config.advertise;
-    if (endpoint.address.is_unspecified()) return {};
-    return {endpoint};
-}
-
 bool Server::Parts::is_known(const rpc::Caller& caller) const {
     return identify_node(caller, raft.registry().tables()).has_value() || cluster->knows(caller);
 }
@@ -208,6 +229,7 @@ void Server::Parts::serve() {
     };
     rpc::Methods methods = api->network_methods();
     cluster->add_to(methods);
+    upkeep->add_to(methods);
     tasks.spawn(rpc::serve(std::move(*network), std::move(methods),
                            {.max_connections = limits::server_connections,
                             .credentials = [this] { return authority->credentials(); },
@@ -228,20 +250,24 @@ io::Task<Result<void>> Server::run() {
     co_await asio::this_coro::throw_if_cancelled(false);
     parts.serve();
     parts.cluster->start();
+    parts.upkeep->start();
     parts.tasks.spawn(parts.sessions.supervise());
     parts.tasks.spawn(parts.authority->keep_renewed());
+    parts.tasks.spawn(parts.snapshots->run());
     parts.tasks.spawn(parts.watch_raft());
     if (!parts.stopping) co_await parts.stopped.wait_until(Broadcast::Deadline::max());
 
     parts.sessions.end_all("the server is stopping");
     // While the others can still be talked to: they are given the leadership and what is under way.
     co_await parts.raft.stop(storing_timeout);
+    parts.upkeep->cancel();
     parts.cluster->end_streams();
     parts.hub.close();
     parts.tasks.cancel();
     co_await parts.tasks.join();
     co_await parts.sessions.join();
     parts.cluster->cancel();
+    co_await parts.upkeep->join();
     co_await parts.cluster->join();
     co_await asio::this_coro::throw_if_cancelled(true);
     if (parts.raft.failure()) co_return fail(*parts.raft.failure());
@@ -280,7 +306,7 @@ const std::string& Server::socket() const {
     return parts_->config.socket;
 }
 const model::TrustDomain& Server::trust_domain() const {
-    return *parts_->raft.registry().tables().trust();
+    return parts_->used_domain;
 }
 RaftStatus Server::raft_status() const {
     return parts_->raft.status();

@@ -16,6 +16,7 @@ Sessions::Sessions(io::Executor executor, RaftNode& raft, std::string server,
       raft_(raft),
       server_(std::move(server)),
       session_timeout_(session_timeout),
+      leases_(session_timeout),
       changed_(executor),
       tasks_(executor) {}
 
@@ -66,30 +67,73 @@ std::vector<const AgentStream*> Sessions::connected() const {
     return streams;
 }
 
-const AgentStream* Sessions::stream_of(const std::string& node) const {
-    const auto found = presences_.find(node);
-    return found == presences_.end() ? nullptr : found->second.stream;
+// One that waits for our disk says nothing meanwhile: that silence is not its own.
+std::vector<LeaseTable::Sighting> Sessions::sightings() const {
+    std::vector<LeaseTable::Sighting> all;
+    const Clock::time_point now = Clock::now();
+    for (const auto& [node, presence] : presences_) {
+        const AgentStream* stream = presence.stream;
+        const bool waits = stream != nullptr && stream->registering;
+        all.push_back({.node = node,
+                       .at = waits ? now : presence.last_heard,
+                       .enforced_index = stream == nullptr ? 0 : stream->enforced_index,
+                       .registered = stream != nullptr && stream->registered,
+                       .left = presence.left});
+    }
+    return all;
 }
 
-Sessions::Enforcement Sessions::enforcement(std::uint64_t index) const {
+void Sessions::take(std::vector<LeaseTable::Sighting> sightings) {
+    for (LeaseTable::Sighting& sighting : sightings) leases_.sighted(std::move(sighting));
+    changed_.notify_all();
+}
+
+void Sessions::serve() {
+    if (!refusing_.empty()) log::info("agents are served", {});
+    refusing_.clear();
+}
+
+void Sessions::refuse(const std::string& why) {
+    if (refusing_.empty()) log::warn("agents are sent to other servers", {{"reason", why}});
+    refusing_ = why;
+    end_streams(why);
+}
+
+Result<void> Sessions::serving() const {
+    if (refusing_.empty()) return {};
+    return fail(ErrorCode::unavailable, refusing_);
+}
+
+io::Task<void> Sessions::changed(Clock::time_point deadline) {
+    (void)co_await changed_.wait_until(deadline);
+}
+
+bool Sessions::has_left(const std::string& node) const {
+    const auto found = presences_.find(node);
+    return found != presences_.end() && found->second.left;
+}
+
+std::vector<const model::Node*> Sessions::nodes() const {
+    std::vector<const model::Node*> all;
+    for (const auto& [name, row] : raft_.registry().tables().rows(model::Kind::node))
+        all.push_back(std::get_if<model::Node>(row.value.get()));
+    return all;
+}
+
+Sessions::Enforcement Sessions::enforcement(std::uint64_t index) {
+    for (LeaseTable::Sighting& sighting : sightings()) leases_.sighted(std::move(sighting));
     Enforcement enforcement;
-    for (const auto& [name, row] : raft_.registry().tables().rows(model::Kind::node)) {
-        const auto* node = std::get_if<model::Node>(row.value.get());
-        if (!present(name, *node)) {
+    for (const model::Node* node : nodes()) {
+        if (!node->alive || leases_.has_left(node->name)) {
             // One that never registered is not missed.
-            if (node->tunnel.port != 0) enforcement.away.push_back(name);
+            if (node->tunnel.port != 0) enforcement.away.push_back(node->name);
             continue;
         }
         ++enforcement.agents;
-        const AgentStream* stream = stream_of(name);
-        if (stream == nullptr || stream->enforced_index < index) enforcement.behind.push_back(name);
+        if (leases_.enforced_by(node->name).value_or(0) < index)
+            enforcement.behind.push_back(node->name);
     }
     return enforcement;
-}
-
-bool Sessions::present(const std::string& node, const model::Node& row) const {
-    const auto found = presences_.find(node);
-    return row.alive && (found == presences_.end() || !found->second.left);
 }
 
 io::Task<Sessions::Enforcement> Sessions::wait_enforced(std::uint64_t index,
@@ -107,49 +151,45 @@ void Sessions::end(AgentStream& stream, const std::string& why) {
     stream.messages->abort();
 }
 
+void Sessions::end_streams(const std::string& why) {
+    for (auto& [node, presence] : presences_) {
+        if (presence.stream != nullptr && presence.stream->ended_because.empty())
+            end(*presence.stream, why);
+    }
+}
+
 void Sessions::end_all(const std::string& why) {
     tasks_.cancel();
-    for (auto& [node, presence] : presences_) {
-        if (presence.stream != nullptr) end(*presence.stream, why);
-    }
+    end_streams(why);
 }
 
 // Often enough that the timeout is kept to within an eighth.
 io::Task<void> Sessions::supervise() {
     const auto interval = std::clamp(session_timeout_ / 8, Duration(10), Duration(500));
-    // The agents' time to come back begins when they can: opening may have taken long.
-    started_ = Clock::now();
-    auto reviewed = started_;
+    auto reviewed = Clock::now();
     while (co_await io::sleep(interval)) {
         const auto now = Clock::now();
         if (now - reviewed > 2 * interval) forgive(now - reviewed - interval);
         reviewed = now;
-        review(now, io::wall_now());
+        review_streams(io::wall_now());
+        review_leases(now);
     }
 }
 
 // This process stood still (a paused machine, a stopped process): that silence was our own.
 void Sessions::forgive(Clock::duration pause) {
-    started_ += pause;
+    leases_.forgive(std::chrono::duration_cast<Duration>(pause));
     for (auto& [node, presence] : presences_) presence.last_heard += pause;
 }
 
-void Sessions::review(Clock::time_point now, WallTime wall) {
-    review_streams(wall);
-    // The leader decides; whoever comes to lead gives every agent its time first.
-    if (!raft_.leads()) {
-        started_ = now;
-        return;
-    }
-    for (const auto& [name, row] : raft_.registry().tables().rows(model::Kind::node)) {
-        const bool alive = std::get_if<model::Node>(row.value.get())->alive;
-        if (alive && silent(name, now)) {
-            set_alive(name, false, Word::leaders);
-        } else if (!alive && !silent(name, now)) {
-            const AgentStream* stream = stream_of(name);
-            if (stream != nullptr && stream->registered) set_alive(name, true, Word::leaders);
-        }
-    }
+void Sessions::review_leases(Clock::time_point now) {
+    const bool leads = raft_.leads();
+    if (leads && !led_) leases_.begin(now);
+    led_ = leads;
+    if (!leads) return;
+    for (LeaseTable::Sighting& sighting : sightings()) leases_.sighted(std::move(sighting));
+    for (const LeaseTable::Verdict& verdict : leases_.judge(nodes(), now))
+        set_alive(verdict.node, verdict.alive, Word::leaders);
 }
 
 // A session needs a node that still exists and a certificate that is still valid.
@@ -169,16 +209,6 @@ void Sessions::review_streams(WallTime wall) {
         }
     }
     for (const auto& [stream, why] : ending) end(*stream, why);
-}
-
-bool Sessions::silent(const std::string& node, Clock::time_point now) const {
-    const auto found = presences_.find(node);
-    if (found != presences_.end() && found->second.left) return true;
-    if (const AgentStream* stream = stream_of(node); stream != nullptr && stream->registering) {
-        return false;
-    }
-    const Clock::time_point last = found == presences_.end() ? started_ : found->second.last_heard;
-    return now - last > session_timeout_;
 }
 
 void Sessions::set_alive(const std::string& node, bool alive, Word word) {
@@ -203,11 +233,9 @@ io::Task<void> Sessions::propose_alive(std::string node, bool alive, Word word) 
         log::warn("could not record whether a node is alive",
                   {{"node", node}, {"alive", alive}, {"error", outcome.error()}});
     } else if (!outcome->changes.empty()) {
-        const auto presence = presences_.find(node);
-        const bool left = presence != presences_.end() && presence->second.left;
-        log::info(alive  ? "a node is back"
-                  : left ? "an agent has stopped: its node's instances are out"
-                         : "a node is silent: its instances are out",
+        log::info(alive            ? "a node is back"
+                  : has_left(node) ? "an agent has stopped: its node's instances are out"
+                                   : "a node is silent: its instances are out",
                   {{"node", node}, {"index", outcome->index}});
         changed_.notify_all();
     }

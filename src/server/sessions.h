@@ -1,7 +1,8 @@
 // Which agents are there. An agent is alive while it says something at least every
-// session_timeout, over whatever connection; when it falls silent, its node is marked dead in the
-// registry and its instances stop receiving traffic everywhere. After a restart of the server
-// every agent gets the same time to come back.
+// session_timeout, over whatever connection to whatever server; when it falls silent, its node is
+// marked dead in the registry and its instances stop receiving traffic everywhere. Only the leader
+// judges that (lease_table.h); the others tell it whom they hear. A new leader gives every agent
+// the same time to come back.
 #pragma once
 
 #include <chrono>
@@ -18,6 +19,7 @@
 #include "io/task_group.h"
 #include "rpc/server.h"
 #include "server/broadcast.h"
+#include "server/lease_table.h"
 #include "server/raft_node.h"
 
 namespace hawser::server {
@@ -65,15 +67,29 @@ class Sessions {
     // Every agent that is connected, by node.
     [[nodiscard]] std::vector<const AgentStream*> connected() const;
 
+    // Whom this server hears, for the leader; and what another one told this one, which leads.
+    [[nodiscard]] std::vector<LeaseTable::Sighting> sightings() const;
+    void take(std::vector<LeaseTable::Sighting> sightings);
+
+    // Whether agents are served here. One that hears no leader, or is far behind, sends them away:
+    // another server has newer words for them.
+    void serve();
+    void refuse(const std::string& why);
+    [[nodiscard]] Result<void> serving() const;
+
+    // As the leader knows it.
     struct Enforcement {
         std::vector<std::string> behind; // live nodes that do not enforce the index
         std::vector<std::string> away;   // nodes that were once live, and are not
         std::size_t agents = 0;          // live nodes
     };
-    [[nodiscard]] Enforcement enforcement(std::uint64_t index) const;
+    [[nodiscard]] Enforcement enforcement(std::uint64_t index);
     // Returns when no live node is behind, or at the deadline.
     [[nodiscard]] io::Task<Enforcement> wait_enforced(std::uint64_t index,
                                                       Clock::time_point deadline);
+
+    // Something of this changed, or the deadline passed.
+    [[nodiscard]] io::Task<void> changed(Clock::time_point deadline);
 
     // Watches over all of this until cancelled.
     [[nodiscard]] io::Task<void> supervise();
@@ -89,13 +105,13 @@ class Sessions {
         bool left = false;             // said that it stops
     };
 
-    void review(Clock::time_point now, WallTime wall);
+    void review_leases(Clock::time_point now);
     void forgive(Clock::duration pause);
     void review_streams(WallTime wall);
-    [[nodiscard]] bool present(const std::string& node, const model::Node& row) const;
-    [[nodiscard]] bool silent(const std::string& node, Clock::time_point now) const;
-    [[nodiscard]] const AgentStream* stream_of(const std::string& node) const;
+    [[nodiscard]] bool has_left(const std::string& node) const;
+    [[nodiscard]] std::vector<const model::Node*> nodes() const;
     void end(AgentStream& stream, const std::string& why);
+    void end_streams(const std::string& why);
     enum class Word : std::uint8_t { agents, leaders }; // whose it is that a node is alive, or not
     void set_alive(const std::string& node, bool alive, Word word);
     io::Task<void> propose_alive(std::string node, bool alive, Word word);
@@ -104,9 +120,11 @@ class Sessions {
     RaftNode& raft_;
     std::string server_;
     Duration session_timeout_;
-    Clock::time_point started_ = Clock::now();
     std::map<std::string, Presence> presences_; // of nodes heard since the start
-    std::set<std::string> proposing_;           // nodes whose change is under way
+    LeaseTable leases_;
+    bool led_ = false;
+    std::string refusing_ = "this server is starting"; // empty: it is not
+    std::set<std::string> proposing_;                  // nodes whose change is under way
     Broadcast changed_;
     io::TaskGroup tasks_;
 };

@@ -48,7 +48,7 @@ Api::Answer<v1::ServerStatusResponse> Api::status(Actor, v1::ServerStatusRequest
     response.set_services(count(model::Kind::service));
     response.set_instances(count(model::Kind::instance));
     response.set_policies(count(model::Kind::policy));
-    add_members(response, raft);
+    co_await add_members(response);
     response.set_feature_level(registry::feature_level(tables()));
     response.set_started_at_ms(started_at_);
     response.set_listen(parts_.listen.to_string());
@@ -59,31 +59,8 @@ Api::Answer<v1::ServerStatusResponse> Api::status(Actor, v1::ServerStatusRequest
         row.set_count(times);
     }
     add_warnings(response, io::wall_now());
+    add_member_warnings(response);
     co_return response;
-}
-
-void Api::add_members(v1::ServerStatusResponse& status, const RaftStatus& raft) const {
-    std::vector<model::Server> servers;
-    for (const model::Server* server : tables().servers()) servers.push_back(*server);
-    // A server that is alone need not have written down that it is there.
-    if (tables().get<model::Server>(parts_.config.node) == nullptr) {
-        servers.push_back({.name = parts_.config.node,
-                           .addresses = parts_.reachable,
-                           .version = parts_.version,
-                           .level = model::newest_level});
-    }
-    for (const model::Server& server : servers) {
-        v1::MemberState& member = *status.add_members();
-        member.set_id(server.id);
-        member.set_name(server.name);
-        for (const Endpoint& address : server.addresses) member.add_addresses(address.to_string());
-        member.set_version(server.version);
-        member.set_level(server.level);
-        member.set_joined_at_ms(server.joined_at);
-        if (server.name != parts_.config.node) continue;
-        member.set_role(status.role());
-        member.set_match_index(raft.last_index);
-    }
 }
 
 void Api::add_warnings(v1::ServerStatusResponse& status, WallTime now) const {

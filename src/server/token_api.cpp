@@ -56,7 +56,7 @@ Api::Answer<v1::CreateTokenResponse> Api::create_token(Actor actor,
         .node = request.node(),
         .server = request.server(),
         .expires_at = io::wall_now() + lifetime->count(),
-        .servers = addresses_of_servers(tables(), parts_.reachable)};
+        .servers = addresses_of_servers(tables(), parts_.cluster.self().addresses)};
     const model::JoinToken token{.id = text.id,
                                  .secret_hash = ca::hash_secret(text.secret),
                                  .node = request.node(),

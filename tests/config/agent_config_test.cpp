@@ -129,6 +129,10 @@ vip4 = "10.128.0.0/16"
 vip6 = "fd00:1::/64"
 certificate_lifetime = "1h"
 session_timeout = "5s"
+join_token_file = "/token"
+bootstrap_expect = 3
+dead_server_after = "1h"
+snapshots = { interval = "10m", keep = 3, dir = "/backup" }
 log = { level = "off", format = "text" }
 )",
                                                           "server.toml");
@@ -144,8 +148,21 @@ log = { level = "off", format = "text" }
     CHECK(read->vip6.to_string() == "fd00:1::/64");
     CHECK(read->certificate_lifetime == Duration{3'600'000});
     CHECK(read->session_timeout == Duration{5'000});
+    CHECK(read->join_token_file == "/token");
+    CHECK(read->bootstrap_expect == 3);
+    CHECK(read->dead_server_after == Duration{3'600'000});
+    CHECK(read->snapshot_interval == Duration{600'000});
+    CHECK(read->snapshots_kept == 3);
+    CHECK(read->snapshot_dir == "/backup");
     CHECK(read->log_level == "off");
     CHECK(read->log_format == "text");
+}
+
+TEST_CASE("a server's snapshots are in its data directory, and may be turned off") {
+    const ServerConfig config =
+        parse_server_config("data_dir = \"/d\"\nsnapshots = { interval = \"0s\" }\n", "f").value();
+    CHECK(config.snapshot_dir == "/d/snapshots");
+    CHECK(config.snapshot_interval == Duration{0});
 }
 
 TEST_CASE("one service may listen on several ports of a host") {

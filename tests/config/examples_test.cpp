@@ -84,6 +84,11 @@ TEST_CASE("the server's commented lines are valid, and its defaults are defaults
     CHECK(all->vip6 == plain.vip6);
     CHECK(all->certificate_lifetime == plain.certificate_lifetime);
     CHECK(all->session_timeout == plain.session_timeout);
+    CHECK(all->bootstrap_expect == plain.bootstrap_expect);
+    CHECK(all->dead_server_after == plain.dead_server_after);
+    CHECK(all->snapshot_interval == plain.snapshot_interval);
+    CHECK(all->snapshots_kept == plain.snapshots_kept);
+    CHECK(all->snapshot_dir == plain.snapshot_dir);
     CHECK(all->log_level == plain.log_level);
     CHECK(all->log_format == plain.log_format);
 }

@@ -277,6 +277,13 @@ TEST_CASE("the server's keys") {
              "\"250ms\", \"10s\", \"1h30m\")"},
             {"session_timeout = \"1h\"\n",
              "f:1:19: 'session_timeout' must be between 3s and 5m, not 1h"},
+            {"bootstrap_expect = 0\n", "f:1:20: 'bootstrap_expect' must be between 1 and 9, not 0"},
+            {"dead_server_after = \"1s\"\n",
+             "f:1:21: 'dead_server_after' must be at least 10s, or \"0s\" for never"},
+            {"snapshots = { interval = \"1ms\" }\n",
+             "f:1:26: 'snapshots.interval' must be at least 10s, or \"0s\" for never"},
+            {"snapshots = { keep = 0 }\n",
+             "f:1:22: 'snapshots.keep' must be between 1 and 10000, not 0"},
             {"[[service]]\n", "f:1:3: unknown key 'service'"},
         },
         parse_server_config);

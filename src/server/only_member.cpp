@@ -1,0 +1,23 @@
+#include "server/only_member.h"
+
+#include <memory>
+#include <utility>
+
+namespace hawser::server {
+
+store::State state_of_only_member(raft::ServerId self, raft::Position last, std::string meta,
+                                  std::vector<model::Change> rows, model::TrustDomain domain) {
+    store::State state{
+        .applied = last.index,
+        .meta = std::move(meta),
+        .rows = std::move(rows),
+        .installed = raft::Base{.position = last, .configuration = {.voters = {self}}}};
+    std::erase_if(state.rows, [](const auto& row) { return row.kind == model::Kind::server; });
+    const auto value = std::make_shared<const model::Resource>(std::move(domain));
+    for (model::Change& row : state.rows) {
+        if (row.kind == model::Kind::trust_domain) row.value = value;
+    }
+    return state;
+}
+
+} // namespace hawser::server

@@ -1,0 +1,118 @@
+#include "server/recover.h"
+
+#include <algorithm>
+#include <format>
+#include <utility>
+
+#include "base/unique_id.h"
+#include "model/command.h"
+#include "registry/registry.h"
+#include "server/only_member.h"
+#include "server/storage.h"
+
+namespace hawser::server {
+
+namespace {
+
+// What the data directory holds, with the whole log applied.
+struct Survivor {
+    raft::ServerId id = raft::no_server;
+    raft::HardState hard_state{};
+    raft::Position last{};
+    raft::Index stored = 0; // applied before
+    registry::Registry registry;
+};
+
+// A snapshot that was installed counts more than a log that did not follow it (raft/core.h).
+void follow_snapshot(raft::Restored& log, const raft::Base& snapshot) {
+    const auto same = std::ranges::find(log.entries, snapshot.position.index, &raft::Entry::index);
+    if (snapshot.position.index <= log.base.position.index) return;
+    if (same == log.entries.end() || same->term != snapshot.position.term) {
+        log.entries.clear();
+        log.base = snapshot;
+    }
+}
+
+Result<void> apply_log(const raft::Restored& log, Survivor& survivor) {
+    survivor.last = log.base.position;
+    if (log.base.position.index > survivor.stored)
+        return fail(ErrorCode::corrupt, "the registry's rows are older than the log");
+    for (const raft::Entry& entry : log.entries) {
+        survivor.last = entry.position();
+        if (entry.index <= survivor.stored || entry.kind != raft::EntryKind::command) continue;
+        const Result<model::CommandEnvelope> envelope = model::decode_command(*entry.data);
+        if (!envelope) return fail(envelope.error(), std::format("log entry {}", entry.index));
+        (void)survivor.registry.apply(entry.index, *envelope); // a refusal is an outcome, too
+    }
+    if (survivor.last.index >= survivor.stored) return {};
+    return fail(ErrorCode::corrupt, "the log is older than the registry's rows");
+}
+
+Result<Survivor> read_survivor(Storage& storage) {
+    if (storage.log.id() == raft::no_server) {
+        return fail(ErrorCode::failed_precondition,
+                    std::format("{} holds no registry", storage.directory.path()));
+    }
+    Result<store::State> state = storage.state.load();
+    if (!state) return fail(std::move(state.error()), "reading the registry");
+    Result<raft::Restored> log = storage.log.load();
+    if (!log) return fail(std::move(log.error()), "reading the raft log");
+    if (state->installed) follow_snapshot(*log, *state->installed);
+    Result<registry::Registry> registry =
+        registry::Registry::restore(std::move(state->rows), state->meta);
+    if (!registry) return fail(std::move(registry.error()), "reading the registry");
+    Survivor survivor{.id = storage.log.id(),
+                      .hard_state = log->hard_state,
+                      .stored = state->applied,
+                      .registry = std::move(*registry)};
+    if (Result<void> applied = apply_log(*log, survivor); !applied)
+        return fail(std::move(applied.error()), storage.directory.path());
+    if (survivor.registry.tables().trust() != nullptr) return survivor;
+    return fail(ErrorCode::failed_precondition,
+                std::format("{} holds no trust domain: this server had not caught up when the "
+                            "others were lost",
+                            storage.directory.path()));
+}
+
+Recovery describe(const Survivor& survivor, const config::ServerConfig& config) {
+    Recovery recovery{.trust_domain = survivor.registry.tables().trust()->name,
+                      .server = config.node,
+                      .others = {},
+                      .index = survivor.registry.index()};
+    for (const model::Server* server : survivor.registry.tables().servers()) {
+        if (server->id != survivor.id) recovery.others.push_back(server->name);
+    }
+    return recovery;
+}
+
+} // namespace
+
+Result<Recovery> plan_recovery(const config::ServerConfig& config) {
+    Result<Storage> storage = open_storage(config.data_dir);
+    if (!storage) return fail(std::move(storage.error()));
+    const Result<Survivor> survivor = read_survivor(*storage);
+    if (!survivor) return fail(survivor.error());
+    return describe(*survivor, config);
+}
+
+Result<Recovery> recover(const config::ServerConfig& config) {
+    Result<Storage> storage = open_storage(config.data_dir);
+    if (!storage) return fail(std::move(storage.error()));
+    const Result<Survivor> survivor = read_survivor(*storage);
+    if (!survivor) return fail(survivor.error());
+    model::TrustDomain domain = *survivor->registry.tables().trust();
+    domain.epoch = new_unique_id();
+    const store::State state = state_of_only_member(
+        survivor->id, {.index = survivor->last.index, .term = survivor->last.term},
+        survivor->registry.meta(), survivor->registry.rows(), std::move(domain));
+    const raft::HardState hard_state{.term = survivor->hard_state.term + 1};
+    if (Result<void> stored = storage->state.replace(state); !stored)
+        return fail(std::move(stored.error()), config.data_dir);
+    const raft::Persist reset{
+        .sequence = 1, .hard_state = hard_state, .reset = state.installed, .entries = {}};
+    if (Result<void> stored = storage->log.persist({&reset, 1}); !stored)
+        return fail(std::move(stored.error()), config.data_dir);
+    return describe(*survivor, config);
+}
+
+} // namespace hawser::server

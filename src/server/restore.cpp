@@ -1,0 +1,103 @@
+#include "server/restore.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <format>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/unique_id.h"
+#include "ca/authority.h"
+#include "server/authority_keeper.h"
+#include "server/only_member.h"
+#include "server/secret_files.h"
+#include "server/storage.h"
+#include "store/snapshot_file.h"
+
+namespace hawser::server {
+
+namespace {
+
+Result<model::TrustDomain> trust_domain_of(const store::Snapshot& snapshot) {
+    const auto row =
+        std::ranges::find(snapshot.rows, model::Kind::trust_domain, &model::Change::kind);
+    if (row != snapshot.rows.end()) return std::get<model::TrustDomain>(*row->value);
+    return fail(ErrorCode::failed_precondition, "the snapshot holds no trust domain");
+}
+
+// The keys must be those of the snapshot's mesh: with others no certificate would be believed.
+Result<ca::NewAuthority> read_authority(const std::string& folder,
+                                        const model::TrustDomain& domain) {
+    Result<std::string> key = read_secret_file(folder + "/intermediate.key");
+    if (!key) {
+        return fail(std::move(key.error()),
+                    "a snapshot does not hold the authority's keys; say where they are with --ca");
+    }
+    if (domain.roots.empty() || domain.intermediates.empty()) {
+        return fail(ErrorCode::corrupt, "the snapshot's trust domain has no certificates");
+    }
+    const Result<ca::Authority> usable =
+        ca::Authority::load(domain.name, domain.roots.front(), domain.intermediates.front(), *key);
+    if (!usable) return fail(usable.error(), folder);
+    ca::NewAuthority authority{.root_der = domain.roots.front(),
+                               .root_key_pem = {},
+                               .intermediate_der = domain.intermediates.front(),
+                               .intermediate_key_pem = std::move(*key)};
+    std::error_code error;
+    if (std::filesystem::exists(folder + "/root.key", error)) {
+        Result<std::string> root = read_secret_file(folder + "/root.key");
+        if (!root) return fail(std::move(root.error()));
+        authority.root_key_pem = std::move(*root);
+    }
+    return authority;
+}
+
+// The log last: until it has an id the directory counts as empty, and all of this can be repeated.
+Result<void> write(Storage& storage, const store::State& state, raft::ServerId self) {
+    if (Result<void> stored = storage.state.replace(state); !stored) return stored;
+    const raft::HardState hard_state{.term = state.installed->position.term};
+    if (Result<void> made = storage.log.bootstrap(self, {.hard_state = hard_state}); !made) {
+        return made;
+    }
+    const raft::Persist reset{
+        .sequence = 1, .hard_state = hard_state, .reset = state.installed, .entries = {}};
+    return storage.log.persist({&reset, 1});
+}
+
+} // namespace
+
+Result<RestoreResult> restore_snapshot(const config::ServerConfig& config, const std::string& file,
+                                       const std::string& ca) {
+    Result<store::Snapshot> snapshot = store::read_snapshot(file);
+    if (!snapshot) return fail(std::move(snapshot.error()), file);
+    Result<model::TrustDomain> domain = trust_domain_of(*snapshot);
+    if (!domain) return fail(std::move(domain.error()), file);
+    const Result<ca::NewAuthority> authority = read_authority(ca, *domain);
+    if (!authority) return fail(authority.error());
+    Result<Storage> storage = open_storage(config.data_dir);
+    if (!storage) return fail(std::move(storage.error()));
+    if (storage->log.id() != raft::no_server) {
+        return fail(ErrorCode::already_exists,
+                    std::format("{} holds a registry already; move it away first, and keep it "
+                                "until the restored one serves",
+                                config.data_dir));
+    }
+    if (Result<void> stored = store_authority(config.data_dir, *authority); !stored) {
+        return fail(std::move(stored.error()));
+    }
+    const RestoreResult result{.trust_domain = domain->name,
+                               .index = snapshot->header.base.position.index,
+                               .made_at = snapshot->header.made_at,
+                               .data_dir = config.data_dir};
+    domain->epoch = new_unique_id();
+    const raft::ServerId self = new_unique_id();
+    const store::State state =
+        state_of_only_member(self, snapshot->header.base.position, std::move(snapshot->header.meta),
+                             std::move(snapshot->rows), std::move(*domain));
+    if (Result<void> stored = write(*storage, state, self); !stored) {
+        return fail(std::move(stored.error()), config.data_dir);
+    }
+    return result;
+}
+
+} // namespace hawser::server

@@ -1,0 +1,139 @@
+// Servers that come and go, as whole programs in one process.
+#include "model/proto/cluster.pb.h"
+#include "server/mesh_fixture.h"
+#include "server/recover.h"
+#include "server/server_join.h"
+
+namespace hawser::server::test {
+
+namespace {
+
+std::string server_token(MeshFixture& mesh, const std::string& name) {
+    v1::CreateTokenRequest request;
+    request.set_server(name);
+    const auto created = mesh.call<v1::CreateTokenResponse>("CreateToken", request);
+    if (!created) FAIL(created.error().message);
+    return created->token();
+}
+
+// A further server of the mesh.
+class FurtherServer {
+  public:
+    FurtherServer(MeshFixture& mesh, std::string name) : mesh_(mesh), config(mesh.config) {
+        config.node = std::move(name);
+        config.data_dir = mesh.directory.file(config.node);
+        config.socket = mesh.directory.file(config.node + ".sock");
+        config.listen = *Endpoint::parse("127.0.0.1:0");
+    }
+    ~FurtherServer() {
+        if (server) stop();
+    }
+    Result<ServerJoinResult> join(const std::string& token) {
+        return mesh_.runner.run(
+            join_cluster({.config = config, .token = token, .servers = {}, .version = "test"}));
+    }
+    void start() {
+        Result<std::unique_ptr<Server>> opened =
+            mesh_.runner.run(Server::open(mesh_.runner.executor(), config, "test"));
+        if (!opened) FAIL(opened.error().message);
+        server = std::move(*opened);
+        config.listen = server->endpoint();
+        tasks_ = std::make_unique<io::TaskGroup>(mesh_.runner.executor());
+        tasks_->spawn(run());
+    }
+    void stop() {
+        server->stop();
+        mesh_.runner.run(tasks_->join());
+        server.reset();
+    }
+
+  private:
+    io::Task<void> run() { (void)co_await server->run(); }
+    MeshFixture& mesh_;
+    std::unique_ptr<io::TaskGroup> tasks_;
+
+  public:
+    config::ServerConfig config;
+    std::unique_ptr<Server> server;
+};
+
+std::size_t voters(const MeshFixture& mesh) {
+    return mesh.server->raft_status().configuration.voters.size();
+}
+
+} // namespace
+
+TEST_CASE("a further server joins with its token, votes, and is removed again") {
+    MeshFixture mesh;
+    REQUIRE(mesh.apply({make_service("before")}).has_value());
+    FurtherServer second(mesh, "s2");
+    const std::string token = server_token(mesh, "s2");
+    const Result<ServerJoinResult> joined = second.join(" " + token + "\n");
+    if (!joined) FAIL(joined.error().message);
+    CHECK_FALSE(joined->already);
+    CHECK(joined->others == std::vector<std::string>{"s1"});
+    CHECK(second.join(token)->already);
+    second.start();
+    mesh.runner.until([&] { return voters(mesh) == 2; });
+    mesh.runner.until([&] {
+        return second.server->registry().tables().get<model::Service>("before") != nullptr;
+    });
+    CHECK(second.server->trust_domain().epoch == mesh.server->trust_domain().epoch);
+    const Result<v1::ApplyResponse> written = mesh.apply({make_service("both")});
+    if (!written) FAIL(written.error().message);
+
+    // Its token was for it, once.
+    FurtherServer third(mesh, "s3");
+    CHECK(third.join(token).error().message.contains("is for the server 's2'"));
+    FurtherServer impostor(mesh, "s2");
+    impostor.config.data_dir = mesh.directory.file("elsewhere");
+    CHECK(impostor.join(token).error().message.contains("was used already"));
+
+    v1::RemoveServerRequest remove;
+    remove.set_name("s2");
+    const auto removed = mesh.call<v1::RemoveServerResponse>("RemoveServer", remove);
+    if (!removed) FAIL(removed.error().message);
+    mesh.runner.until([&] { return voters(mesh) == 1; });
+    mesh.runner.until([&] { return mesh.server->registry().tables().servers().size() == 1; });
+    CHECK(mesh.apply({make_service("alone")}).has_value());
+}
+
+TEST_CASE("the last server cannot be removed") {
+    MeshFixture mesh;
+    v1::RemoveServerRequest remove;
+    remove.set_name("s1");
+    mesh.runner.until([&] { return mesh.server->registry().tables().servers().size() == 1; });
+    const auto removed = mesh.call<v1::RemoveServerResponse>("RemoveServer", remove);
+    REQUIRE_FALSE(removed);
+    CHECK(removed.error().message.contains("only one that votes"));
+}
+
+TEST_CASE("a server whose companions are gone for good goes on alone") {
+    MeshFixture mesh;
+    {
+        FurtherServer second(mesh, "s2");
+        REQUIRE(second.join(server_token(mesh, "s2")).has_value());
+        second.start();
+        mesh.runner.until([&] { return voters(mesh) == 2; });
+        REQUIRE(mesh.apply({make_service("kept")}).has_value());
+    }
+    const std::uint64_t epoch = mesh.server->trust_domain().epoch;
+    CHECK(plan_recovery(mesh.config).error().code == ErrorCode::failed_precondition); // it runs
+    mesh.stop_server();
+    const Result<Recovery> plan = plan_recovery(mesh.config);
+    if (!plan) FAIL(plan.error().message);
+    CHECK(plan->others == std::vector<std::string>{"s2"});
+    CHECK(plan->trust_domain == "hawser.local");
+    REQUIRE(recover(mesh.config).has_value());
+    REQUIRE(recover(mesh.config).has_value()); // as after a crash in the middle
+    mesh.start_server();
+    CHECK(voters(mesh) == 1);
+    CHECK(mesh.server->trust_domain().epoch != epoch);
+    CHECK(mesh.server->registry().tables().get<model::Service>("kept") != nullptr);
+    REQUIRE(mesh.apply({make_service("new")}).has_value());
+    mesh.runner.until([&] { return mesh.server->registry().tables().servers().size() == 1; });
+    mesh.restart_server();
+    CHECK(mesh.apply({make_service("newer")}).has_value());
+}
+
+} // namespace hawser::server::test
