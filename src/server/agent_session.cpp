@@ -57,6 +57,8 @@ io::Task<Result<void>> AgentSession::run() {
     // The agent may know more than this server does, from one that is not behind.
     if (Result<void> current = co_await parts_.raft.read_barrier(longest_catch_up); !current)
         co_return fail(std::move(current.error()), "this server is not up to date");
+    // Meanwhile the server may have begun to stop: nobody would end this session any more.
+    if (Result<void> serving = parts_.sessions.serving(); !serving) co_return serving;
     // From here on a cancellation ends waits but throws nothing, so that the writer is joined.
     co_await asio::this_coro::throw_if_cancelled(false);
     const Sessions::Registration registration(parts_.sessions, stream_);

@@ -88,7 +88,9 @@ void Sessions::take(std::vector<LeaseTable::Sighting> sightings) {
     changed_.notify_all();
 }
 
+// Not again once it stops.
 void Sessions::serve() {
+    if (tasks_.cancelled()) return;
     if (!refusing_.empty()) log::info("agents are served", {});
     refusing_.clear();
 }
@@ -160,6 +162,7 @@ void Sessions::end_streams(const std::string& why) {
 
 void Sessions::end_all(const std::string& why) {
     tasks_.cancel();
+    refusing_ = why;
     end_streams(why);
 }
 

@@ -373,4 +373,16 @@ TEST_CASE("stopping with agents connected is quick") {
     CHECK(mesh.ended->has_value());
 }
 
+TEST_CASE("an agent that comes while the server stops does not hold it up") {
+    MeshFixture mesh;
+    const Host host = mesh.must_join("web-1", {"web"});
+    TestAgent agent(mesh, host); // its hello is on the way
+    const auto began = std::chrono::steady_clock::now();
+    mesh.server->stop();
+    CHECK_FALSE(agent.read_until([] { return false; })); // until it is sent away
+    agent.vanish();
+    mesh.stop_server();
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(5));
+}
+
 } // namespace hawser::server::test
