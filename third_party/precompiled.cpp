@@ -1,0 +1,1 @@
+// An archive needs a file; what matters is precompiled/headers.h.
