@@ -94,7 +94,7 @@ def parse_options(benches):
     parser.add_argument("--json", help="write all rows to this file")
     parser.add_argument("--list", action="store_true", help="what benches there are")
     parser.add_argument("--binary", default=os.environ.get("HAWSER", str(REPO / "build/hawser")))
-    parser.add_argument("--members", type=int, default=1, help="servers of a cluster")
+    parser.add_argument("--members", type=int, default=3, help="servers of a cluster")
     parser.add_argument("--keep", action="store_true", help="keep the files of the run")
     options = parser.parse_args()
     if unknown := set(options.name) - set(benches):

@@ -85,12 +85,8 @@ class Hawser(Cluster):
         return member.output("get", "service", "service-000000")
 
     def save_snapshot(self):
-        """False: this version cannot."""
-        member = self.leader()
-        if "snapshot" not in member.host.output(self.context.binary, "--help"):
-            return False
-        member.output("snapshot", "save", os.path.join(self.directory, "snapshot"), timeout=60)
-        return True
+        self.leader().output("snapshot", "save", os.path.join(self.directory, "snapshot"),
+                             timeout=60)
 
 
 class EtcdMember:
@@ -159,7 +155,6 @@ class Etcd(Cluster):
     def save_snapshot(self):
         self.leader().etcdctl("snapshot", "save", os.path.join(self.directory, "snapshot"),
                               timeout=60)
-        return True
 
 
 class Certificates:

@@ -105,7 +105,8 @@ class Cluster:
         wait_until(same, 20, "all servers run and have applied the same")
 
     def rows(self, server):
-        return server.output("get", "service", "--json")
+        """What it has itself."""
+        return server.output("get", "service", "--json", "--stale")
 
     def close(self):
         self.network.close()

@@ -49,7 +49,7 @@ def main():
 def parse_options():
     parser = argparse.ArgumentParser(prog="tests/chaos/run", description="Servers are broken while "
                                      "clients use them. Needs root.")
-    parser.add_argument("--servers", type=int, action="append", help="default: 1")
+    parser.add_argument("--servers", type=int, action="append", help="default: 3 and 5")
     parser.add_argument("--minutes", type=float, help="of faults, for each number of servers")
     parser.add_argument("--long", action="store_true", help=f"as --minutes {LONG // 60}")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
@@ -91,7 +91,7 @@ class Suite:
             self.test("porcupine tells good histories from bad ones", self.checker.build)
         else:
             self.skipped.append(f"linearizable: {self.checker.missing}")
-        for servers in self.options.servers or [1]:
+        for servers in self.options.servers or [3, 5]:
             self.scenario(servers)
         for line in self.skipped:
             print(f"skipped {line}")

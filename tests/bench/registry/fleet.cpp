@@ -10,6 +10,7 @@
 #include "ca/tokens.h"
 #include "io/task_group.h"
 #include "model/codec.h"
+#include "model/row.h"
 #include "tls/x509.h"
 
 namespace hawser::bench {
@@ -42,7 +43,7 @@ struct Growth {
     FleetOptions options;
     std::vector<NodeIdentity> nodes;
     std::size_t next_node = 0;
-    std::uint64_t index = 0;
+    Known known;
     std::optional<Error> failure;
 };
 
@@ -58,8 +59,10 @@ io::Task<Result<void>> add_services(Growth& growth) {
         const auto answer =
             co_await (*client)->call<v1::ApplyResponse>("/hawser.v1.Api/Apply", request, patience);
         if (!answer) co_return fail(answer.error(), "adding services");
-        growth.index = answer->index();
     }
+    auto known = co_await know_all(growth.operators, growth.options.endpoints.front());
+    if (!known) co_return fail(std::move(known.error()));
+    growth.known = *known;
     co_return Result<void>();
 }
 
@@ -67,11 +70,11 @@ io::Task<Result<void>> add_node(Growth& growth, std::size_t number) {
     const Endpoint server = growth.options.endpoints[number % growth.options.endpoints.size()];
     auto identity = co_await join_node(growth.operators, server, growth.options, number);
     if (!identity) co_return fail(std::move(identity.error()), "joining");
-    auto stream = co_await AgentStream::open(server, *identity, growth.index);
+    auto stream = co_await AgentStream::open(server, *identity, growth.known);
     if (!stream) co_return fail(std::move(stream.error()), "opening a session");
     auto index = co_await stream->register_node(registration(growth.options, number, ""));
     if (!index) co_return fail(std::move(index.error()), "registering");
-    growth.index = std::max(growth.index, *index);
+    growth.known.index = std::max(growth.known.index, *index);
     growth.nodes[number] = *std::move(identity);
     co_return Result<void>();
 }
@@ -148,8 +151,22 @@ io::Task<Result<NodeIdentity>> join_node(const System& operators, Endpoint serve
     co_return identity;
 }
 
+io::Task<Result<Known>> know_all(const System& operators, Endpoint server) {
+    auto client = co_await operators.connect(server, patience);
+    if (!client) co_return fail(std::move(client.error()));
+    v1::GetRequest request;
+    request.set_kind(std::string(model::to_string(model::Kind::trust_domain)));
+    const auto answer =
+        co_await (*client)->call<v1::GetResponse>("/hawser.v1.Api/Get", request, patience);
+    if (!answer) co_return fail(answer.error(), "reading the index");
+    v1::TrustDomain domain;
+    if (answer->rows_size() != 1 || !domain.ParseFromString(answer->rows(0).value()))
+        co_return fail(ErrorCode::corrupt, "there is not one trust domain");
+    co_return Known{.index = answer->index(), .epoch = domain.epoch()};
+}
+
 io::Task<Result<AgentStream>> AgentStream::open(Endpoint server, const NodeIdentity& identity,
-                                                std::uint64_t have_index) {
+                                                Known known) {
     tls::CredentialsOptions options{
         .trust_domain = identity.trust_domain,
         .own = tls::KeyPair{.chain_pem = identity.chain_pem, .key_pem = identity.key_pem},
@@ -165,7 +182,8 @@ io::Task<Result<AgentStream>> AgentStream::open(Endpoint server, const NodeIdent
     AgentStream opened(*std::move(client), *std::move(stream));
     v1::AgentMessage hello;
     hello.mutable_hello()->set_version("bench");
-    hello.mutable_hello()->set_have_index(have_index);
+    hello.mutable_hello()->set_have_index(known.index);
+    hello.mutable_hello()->set_epoch(known.epoch);
     if (auto sent = co_await opened.send(std::move(hello)); !sent)
         co_return fail(std::move(sent.error()));
     co_return opened;

@@ -39,12 +39,18 @@ struct NodeIdentity {
                                                        const FleetOptions& options,
                                                        std::size_t node);
 
-// A session that has everything up to `have_index` already.
+// What an agent has already: a registry's rows up to an index of its history.
+struct Known {
+    std::uint64_t index = 0, epoch = 0;
+};
+// Everything, as of now.
+[[nodiscard]] io::Task<Result<Known>> know_all(const System& operators, Endpoint server);
+
 class AgentStream {
   public:
     [[nodiscard]] static io::Task<Result<AgentStream>> open(Endpoint server,
                                                             const NodeIdentity& identity,
-                                                            std::uint64_t have_index);
+                                                            Known known);
     [[nodiscard]] io::Task<Result<void>> send(v1::AgentMessage message);
     [[nodiscard]] io::Task<Result<v1::ServerMessage>> receive();
     // Sends the registration; the index at which the registry has it.

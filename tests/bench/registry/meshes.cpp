@@ -60,16 +60,16 @@ class HawserMesh final : public Mesh {
 
     io::Task<Result<void>> prepare() override {
         if (nodes_.size() < 2) co_return fail(ErrorCode::invalid, "two nodes are needed");
-        auto index = co_await current_index();
-        if (!index) co_return fail(std::move(index.error()));
-        index_ = *index;
+        auto known = co_await know_all(operators_, options_.endpoints.front());
+        if (!known) co_return fail(std::move(known.error()));
+        known_ = *known;
         co_return Result<void>();
     }
     io::Task<Result<std::unique_ptr<Stream>>> follow(std::size_t number) override {
         // A server keeps one session of a node.
         if (number + 1 >= nodes_.size()) co_return fail(ErrorCode::invalid, "too few nodes");
         const Endpoint server = options_.endpoints[number % options_.endpoints.size()];
-        auto stream = co_await AgentStream::open(server, nodes_[number], index_);
+        auto stream = co_await AgentStream::open(server, nodes_[number], known_);
         if (!stream) co_return fail(std::move(stream.error()));
         co_return std::make_unique<SessionStream>(*std::move(stream));
     }
@@ -77,7 +77,7 @@ class HawserMesh final : public Mesh {
     io::Task<Result<void>> change(std::uint64_t change) override {
         if (!changing_) {
             auto opened =
-                co_await AgentStream::open(options_.endpoints.front(), nodes_.back(), index_);
+                co_await AgentStream::open(options_.endpoints.front(), nodes_.back(), known_);
             if (!opened) co_return fail(std::move(opened.error()));
             changing_ = *std::move(opened);
         }
@@ -88,21 +88,10 @@ class HawserMesh final : public Mesh {
     }
 
   private:
-    io::Task<Result<std::uint64_t>> current_index() {
-        auto client = co_await operators_.connect(options_.endpoints.front(), patience);
-        if (!client) co_return fail(std::move(client.error()));
-        const Call call = operators_.read(0);
-        const auto bytes = co_await (*client)->call(call.path, call.request, patience);
-        if (!bytes) co_return fail(bytes.error(), "reading the index");
-        v1::GetResponse response;
-        if (!response.ParseFromString(*bytes)) co_return fail(ErrorCode::corrupt, "no response");
-        co_return response.index();
-    }
-
     const System& operators_;
     FleetOptions options_;
     std::vector<NodeIdentity> nodes_;
-    std::uint64_t index_ = 0;
+    Known known_;
     std::optional<AgentStream> changing_;
 };
 

@@ -1,10 +1,8 @@
 """Several servers of one mesh."""
 
-import json
 import os
 import time
 
-from . import toml
 from .checks import CheckFailed, check, wait_until
 from .mesh import Server
 
@@ -20,15 +18,10 @@ class Cluster:
         self.wait_voters(count)
 
     def add(self, name):
-        """A further server: a token from one that runs, join, start."""
-        token = json.loads(self.running()[0].output("token", "create", "--for-server", name,
-                                                    "--json"))["token"]
+        """A further server, started."""
         server = Server(self.mesh, self.mesh.add_host(name))
         server.config |= self.config
-        server.host.file("server.toml", toml.dump(server.config))
-        joined = server.host.run(self.mesh.binary, "server", "join", "-", "-c", server.config_path,
-                                 stdin=token.encode())
-        check(joined.returncode == 0, f"{name} joins: {joined.stdout}{joined.stderr}")
+        server.join(self.running()[0])
         self.servers.append(server)
         server.start()
         return server
@@ -54,18 +47,9 @@ class Cluster:
         leader = self.leader()
         return [server for server in self.running() if server is not leader]
 
-    def members(self, server):
-        return json.loads(server.output("members", "--json"))["members"]
-
     def wait_voters(self, count, seen_by=None, timeout=20):
-        def voting():
-            watcher = seen_by or self.leader()
-            roles = {member["name"]: member["role"] for member in self.members(watcher)}
-            if sorted(roles.values()) == ["follower"] * (count - 1) + ["leader"]:
-                return roles
-            raise CheckFailed(f"roles {roles}")
-
-        return wait_until(voting, timeout, f"{count} servers vote")
+        return wait_until(lambda: (seen_by or self.leader()).check_voters(count), timeout,
+                          f"{count} servers vote")
 
     def wait_equal(self, servers, timeout=15):
         """All of them have applied the same."""

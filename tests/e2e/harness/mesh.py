@@ -103,8 +103,8 @@ class Server(Daemon):
 
     def join(self, other):
         """Becomes a further server of the other's mesh, to be started."""
-        token = json.loads(other.output("token", "create", "--server", self.host.name,
-                                        "--json"))["token"]
+        made = other.output("token", "create", "--for-server", self.host.name, "--json")
+        token = json.loads(made)["token"]
         self.host.file("server.toml", toml.dump(self.config))
         joined = self.host.run(self.mesh.binary, "server", "join", "-", "-c", self.config_path,
                                stdin=token.encode())
