@@ -191,10 +191,10 @@ class Agent(Daemon):
                 wait_until(lambda: self.is_registered(entry), 10, f"{entry} is registered")
 
     def is_registered(self, entry):
-        """In the registry, and passing if nothing has to be checked first."""
+        """In the registry, and passing if nothing is checked."""
         instances = self.mesh.server.instances(entry["name"])
         return any(instance["node"] == self.host.name and instance["port"] == entry["port"]
-                   and (entry.get("check") or instance["health"] == "passing")
+                   and (entry.get("check") != [] or instance["health"] == "passing")
                    for instance in instances)
 
     def metrics(self):
