@@ -117,6 +117,8 @@ class Host:
         ip("-n", switch, "link", "set", port, "master", "br0", "up")
         ip("-n", self.namespace, "addr", "add", f"{self.ip4}/24", "dev", "eth0")
         ip("-n", self.namespace, "addr", "add", f"{self.ip6}/64", "dev", "eth0", "nodad")
+        # No link-local address that would appear a second later, amid a test.
+        ip("-n", self.namespace, "link", "set", "eth0", "addrgenmode", "none")
         ip("-n", self.namespace, "link", "set", "eth0", "up")
         ip("-n", self.namespace, "route", "add", "default", "via", GATEWAY4)
         ip("-n", self.namespace, "-6", "route", "add", "default", "via", GATEWAY6)
