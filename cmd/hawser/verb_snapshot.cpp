@@ -21,6 +21,7 @@ using nlohmann::json;
 struct SaveOptions {
     TargetOptions target;
     std::string file;
+    bool stale = false;
     bool json = false;
 };
 struct InspectOptions {
@@ -79,12 +80,13 @@ int save(const SaveOptions& options) {
     if (!file) return report(file.error());
     DaemonClient client(options.target, {server_socket});
     bool whole = false;
-    const Result<void> received =
-        client.stream<v1::SnapshotPiece>("/hawser.v1.Api/SaveSnapshot", v1::SaveSnapshotRequest(),
-                                         [&](const v1::SnapshotPiece& piece) {
-                                             whole = piece.last();
-                                             return file->append(piece.data());
-                                         });
+    v1::SaveSnapshotRequest request;
+    request.set_stale(options.stale);
+    const Result<void> received = client.stream<v1::SnapshotPiece>(
+        "/hawser.v1.Api/SaveSnapshot", request, [&](const v1::SnapshotPiece& piece) {
+            whole = piece.last();
+            return file->append(piece.data());
+        });
     if (!received) return client.report(received.error());
     if (!whole) return report({ErrorCode::unavailable, "the server ended before the snapshot did"});
     if (const auto checked = store::inspect_snapshot(file->partial_path()); !checked)
@@ -131,6 +133,8 @@ void add_snapshot(CLI::App& root, Action& chosen) {
         *snapshot.add_subcommand("save", "Save the registry of a running server to a file");
     add_target_options(save_verb, save_options->target, Reach::network_too);
     save_verb.add_option("FILE", save_options->file)->required();
+    save_verb.add_flag("--stale", save_options->stale,
+                       "what this server has, also without a majority of the servers");
     save_verb.add_flag("--json", save_options->json, "print JSON");
     save_verb.footer(
         "The keys of the certificate authority are not in it: keep a copy of the data directory's\n"

@@ -17,6 +17,12 @@ io::Task<Result<void>> Api::save_snapshot(const rpc::Caller& /*caller*/,
                                           rpc::MessageStream& stream) {
     Result<std::optional<std::string>> request = co_await stream.read(limits::rpc_timeout);
     if (!request) co_return fail(std::move(request.error()));
+    v1::SaveSnapshotRequest wanted;
+    if (!*request || !wanted.ParseFromString(**request))
+        co_return fail(ErrorCode::invalid, "the request is not a valid message");
+    // What was confirmed before the call is in it.
+    Result<void> current = wanted.stale() ? Result<void>() : co_await become_current();
+    if (!current) co_return current;
     Result<store::SnapshotSource> source = take_snapshot(parts_.raft, parts_.version);
     if (!source) co_return fail(std::move(source.error()));
     std::uint64_t offset = 0;
