@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view prefix = "mesh-";
 constexpr std::string_view suffix = ".snapshot";
+constexpr std::string_view partial_suffix = ".snapshot.partial"; // store/snapshot_file.h
 // The wall clock may jump: look at it this often.
 constexpr Duration longest_sleep{60'000};
 constexpr Duration shortest_sleep{1'000};
@@ -31,6 +32,24 @@ std::string name_of(WallTime made_at) {
     std::string time = format_time(made_at).substr(0, 19) + "Z"; // 2026-11-23T14:45:00
     std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
     return std::string(prefix) + time + std::string(suffix);
+}
+
+// In the order of time.
+std::vector<std::string> files_ending(const std::string& folder, std::string_view ending) {
+    std::vector<std::string> files;
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with(prefix) && name.ends_with(ending)) files.push_back(entry.path());
+    }
+    std::ranges::sort(files);
+    return files;
+}
+
+Result<void> remove(const std::string& file) {
+    std::error_code error;
+    if (!fs::remove(file, error) && error) return fail_errno(error.value(), file);
+    return {};
 }
 
 // When the newest was made; 0: there is none.
@@ -62,13 +81,14 @@ Result<void> write(store::SnapshotSource& source, const std::string& path) {
 Result<void> write_and_tidy(store::SnapshotSource& source, const std::string& folder,
                             std::size_t keep) {
     if (Result<void> made = make_secret_directory(folder); !made) return made;
+    // What a crash left unfinished. Only this thread writes here.
+    for (const std::string& unfinished : files_ending(folder, partial_suffix))
+        if (Result<void> removed = remove(unfinished); !removed) return removed;
     const std::string path = folder + "/" + name_of(source.header().made_at);
     if (Result<void> written = write(source, path); !written) return written;
     const std::vector<std::string> kept = kept_snapshots(folder);
-    for (std::size_t i = 0; i + keep < kept.size(); ++i) {
-        std::error_code error;
-        if (!fs::remove(kept[i], error) && error) return fail_errno(error.value(), kept[i]);
-    }
+    for (std::size_t i = 0; i + keep < kept.size(); ++i)
+        if (Result<void> removed = remove(kept[i]); !removed) return removed;
     return {};
 }
 
@@ -91,14 +111,7 @@ Result<store::SnapshotSource> take_snapshot(const RaftNode& raft, const std::str
 }
 
 std::vector<std::string> kept_snapshots(const std::string& folder) {
-    std::vector<std::string> files;
-    std::error_code error;
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-        const std::string name = entry.path().filename().string();
-        if (name.starts_with(prefix) && name.ends_with(suffix)) files.push_back(entry.path());
-    }
-    std::ranges::sort(files);
-    return files;
+    return files_ending(folder, suffix);
 }
 
 struct SnapshotKeeper::Work {

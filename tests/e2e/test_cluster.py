@@ -130,6 +130,10 @@ def test_a_leader_that_is_cut_off_refuses(mesh):
     result = old.hawser("get", "service", "before")
     check_equal(result.returncode, 1, "a read on the old leader")
     check(has(old, "before", "--stale"), "it says what it knows if it is asked for no more")
+    backup = os.path.join(old.host.directory, "alone.snapshot")
+    check_equal(old.hawser("snapshot", "save", backup).returncode, 1, "a backup of the old leader")
+    check(not os.path.exists(backup), "a refused backup leaves no file")
+    old.output("snapshot", "save", backup, "--stale")
     check(old.status()["role"] != "leader", "it does not think that it leads")
     left[1].apply('[[service]]\nname = "api"\nbalance = "random"\n')  # both agents enforce it
     old.host.plug()
@@ -200,14 +204,18 @@ def test_snapshots_are_made_by_the_clock_and_the_newest_are_kept(mesh):
     folder = os.path.join(server.data_dir, "snapshots")
 
     def kept():
-        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return sorted(name for name in names if name.endswith(".snapshot"))
 
     first = wait_until(kept, 10, "a first snapshot")[0]
+    unfinished = os.path.join(folder, "mesh-20260101T000000Z.snapshot.partial")
+    open(unfinished, "w").close()  # as a crash leaves it
     inspected = json.loads(server.host.output(mesh.binary, "snapshot", "inspect",
                                               os.path.join(folder, first), "--json"))
     check_equal(inspected["trust_domain"], "hawser.local", "whose it is")
     wait_until(lambda: kept() and kept()[-1] > first, 20, "a newer one")
     wait_until(lambda: len(kept()) == 1, 5, "only the newest is kept")
+    check(not os.path.exists(unfinished), "what a crash left is tidied away")
 
 
 def test_a_server_joins_at_its_first_start_and_status_says_that_others_are_missing(mesh):
