@@ -94,7 +94,7 @@ def write_in_background(cluster, seconds):
 def time_until_writes_resume(cluster):
     """The longest time without any successful write; 16 clients, with a second for each call."""
     load = write_in_background(cluster, 10)
-    time.sleep(3)
+    time.sleep(3)  # writes go on for a while before the leader is killed amid them
     leader = cluster.leader()
     killed = time.monotonic() * 1000
     leader.kill_9()
@@ -121,7 +121,7 @@ def large(cluster, size):
     check(load.wait(60) == 0, load.log())
     yield case, "longest_write_gap_ms", json.loads(load.log())["longest_gap_ms"], "ms"
     load = write_in_background(cluster, 6)
-    time.sleep(2)
+    time.sleep(2)  # amid the writes; how long a pause is, the load tells
     cluster.save_snapshot()
     check(load.wait(60) == 0, load.log())
     yield (case, "longest_write_gap_during_snapshot_ms",

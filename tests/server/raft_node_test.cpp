@@ -9,6 +9,7 @@
 
 #include "io/task_group.h"
 #include "raft/bootstrap.h"
+#include "server/cluster_fixture.h"
 #include "server/loop_runner.h"
 #include "store/temporary_directory.h"
 
@@ -19,28 +20,6 @@ namespace {
 using store::test::TemporaryDirectory;
 
 constexpr raft::ServerId self = 42;
-
-model::CommandEnvelope envelope(model::Command command) {
-    return {.command = std::move(command), .actor = "test", .proposed_at = 1'000};
-}
-
-model::InitTrust init_trust() {
-    model::InitTrust init;
-    init.domain.vip4 = *Cidr::parse("240.0.0.0/8");
-    init.domain.vip6 = *Cidr::parse("fd68:6177::/64");
-    init.domain.roots = {"root"};
-    init.first_operator = {.id = "0a",
-                           .secret_hash = std::string(32, 'o'),
-                           .role = model::Role::admin,
-                           .created_at = 1};
-    return init;
-}
-
-model::ApplyResources services(const std::vector<std::string>& names) {
-    model::ApplyResources apply;
-    for (const std::string& name : names) apply.services.emplace_back().name = name;
-    return apply;
-}
 
 RestoredServer restore(const std::string& path, raft::Options options = {}) {
     Result<Storage> storage = open_storage(path);
