@@ -89,7 +89,7 @@ def test_a_server_is_removed_and_another_takes_its_place(mesh):
     must_write(cluster.find("s4"), "through-s4")
     # The removed one comes back, and nobody listens to it.
     gone.launch()
-    wait_until(lambda: "not a member" in gone.logs(), 15, "it is refused")
+    wait_until(lambda: "not a member" in gone.process.log(), 15, "it is refused")
     check_equal(write(gone, "from-outside").returncode, 1, "a write through the removed one")
     cluster.wait_voters(3)
     check_equal(web.host.call(fetch, uid=WEB_UID), "hello", "web's call")
