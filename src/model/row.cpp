@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <format>
 
 #include "base/bytes.h"
 #include "base/nearest.h"
@@ -41,8 +40,12 @@ struct KeyOf {
     // share of what may be remembered.
     std::string operator()(const HistoryEntry& entry) const {
         const auto kind = static_cast<Kind>(entry.kind);
-        return std::format("{}/{:016x}/{}/{}", written_by_operators(kind) ? 'o' : 'r', entry.index,
-                           to_string(kind), entry.key);
+        std::array<std::uint8_t, 8> index{};
+        for (std::size_t i = 0; i < index.size(); ++i)
+            index[i] = static_cast<std::uint8_t>(entry.index >> (8 * (index.size() - 1 - i)));
+        std::string key = written_by_operators(kind) ? "o/" : "r/";
+        key.append(to_hex(index)).append("/").append(to_string(kind)).append("/");
+        return key.append(entry.key);
     }
 };
 

@@ -17,22 +17,22 @@ std::size_t cost_of(const model::HistoryEntry& entry) {
 
 void HistoryIndex::add(const model::HistoryEntry& entry) {
     const auto kind = static_cast<model::Kind>(entry.kind);
-    changes_[{kind, entry.key}].push_back(entry.index);
+    changes_[{.kind = kind, .key = entry.key}].push_back(entry.index);
     cost_[static_cast<std::size_t>(writers_of(kind))] += cost_of(entry);
 }
 
 void HistoryIndex::remove(const model::HistoryEntry& entry) {
     const auto kind = static_cast<model::Kind>(entry.kind);
-    const auto found = changes_.find({kind, entry.key});
+    const auto found = changes_.find(model::RowKeyView{.kind = kind, .key = entry.key});
     if (found == changes_.end()) return;
     std::erase(found->second, entry.index);
     if (found->second.empty()) changes_.erase(found);
     cost_[static_cast<std::size_t>(writers_of(kind))] -= cost_of(entry);
 }
 
-const std::vector<std::uint64_t>& HistoryIndex::of(model::Kind kind, const std::string& key) const {
+const std::vector<std::uint64_t>& HistoryIndex::of(model::Kind kind, std::string_view key) const {
     static const std::vector<std::uint64_t> none;
-    const auto found = changes_.find({kind, key});
+    const auto found = changes_.find(model::RowKeyView{.kind = kind, .key = key});
     return found == changes_.end() ? none : found->second;
 }
 

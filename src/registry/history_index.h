@@ -4,14 +4,12 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <map>
-#include <string>
-#include <utility>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "model/resources.h"
-#include "model/row.h"
+#include "model/row_key.h"
 
 namespace hawser::registry {
 
@@ -30,13 +28,15 @@ class HistoryIndex {
 
     // The indexes of a resource's changes, ascending.
     [[nodiscard]] const std::vector<std::uint64_t>& of(model::Kind kind,
-                                                       const std::string& key) const;
+                                                       std::string_view key) const;
     [[nodiscard]] std::size_t cost(Writers writers) const {
         return cost_[static_cast<std::size_t>(writers)];
     }
 
   private:
-    std::map<std::pair<model::Kind, std::string>, std::vector<std::uint64_t>> changes_;
+    std::unordered_map<model::RowKey, std::vector<std::uint64_t>, model::RowKeyHash,
+                       model::RowKeyEqual>
+        changes_;
     std::array<std::size_t, 2> cost_{};
 };
 

@@ -91,12 +91,15 @@ std::vector<model::Change> Tables::all() const {
 
 void Tables::carry_out(const model::Change& change) {
     Table& table = tables_[place(change.kind)];
-    if (const auto old = table.find(change.key); old != table.end()) {
-        let_go(*old->second.value);
-        if (change.deleted()) table.erase(old);
+    auto place = table.lower_bound(change.key);
+    const bool known = place != table.end() && place->first == change.key;
+    if (known) let_go(*place->second.value);
+    if (change.deleted()) {
+        if (known) table.erase(place);
+        return;
     }
-    if (change.deleted()) return;
-    table.insert_or_assign(change.key, Row{.value = change.value, .index = change.index});
+    if (!known) place = table.emplace_hint(place, change.key, Row());
+    place->second = {.value = change.value, .index = change.index};
     take_in(*change.value);
 }
 

@@ -93,7 +93,7 @@ void Callers::end_forwarding() {
     if (--forwarding_ == 0) recent_.clear();
 }
 
-void Callers::applied(const raft::Position& entry, const Result<registry::Outcome>& outcome) {
+void Callers::applied(const raft::Position& entry, Result<registry::Outcome> outcome) {
     if (entry.term > last_applied_.term) lose_older_than(entry.term);
     last_applied_ = entry;
     bool awaited = false;
@@ -102,13 +102,13 @@ void Callers::applied(const raft::Position& entry, const Result<registry::Outcom
         awaited_.erase(awaited_.begin());
         if (place == entry) {
             awaited = true;
-            caller->give({.kind = Fate::Kind::carried_out, .outcome = outcome});
+            caller->give({.kind = Fate::Kind::carried_out, .outcome = std::move(outcome)});
         } else {
             caller->give(lost("another leader's write took its place"));
         }
     }
     if (forwarding_ == 0 || awaited) return;
-    recent_.push_back({.entry = entry, .outcome = outcome});
+    recent_.push_back({.entry = entry, .outcome = std::move(outcome)});
     if (recent_.size() > most_recent) recent_.pop_front();
 }
 

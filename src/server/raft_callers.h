@@ -78,7 +78,7 @@ class Callers {
     void begin_forwarding() { ++forwarding_; }
     void end_forwarding();
 
-    void applied(const raft::Position& entry, const Result<registry::Outcome>& outcome);
+    void applied(const raft::Position& entry, Result<registry::Outcome> outcome);
     // A snapshot took the place of everything up to this entry.
     void installed(const raft::Position& last);
 

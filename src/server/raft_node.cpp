@@ -136,12 +136,10 @@ void RaftNode::apply(const raft::Entry& entry) {
         outcome = registry_.apply(entry.index, *envelope);
     }
     if (outcome) {
-        for (const model::Change& change : outcome->changes) {
-            unsaved_[{change.kind, change.key}] = change;
-        }
+        for (const model::Change& change : outcome->changes) unsaved_.put(change);
         if (on_applied_ && !outcome->changes.empty()) on_applied_(entry.index, outcome->changes);
     }
-    callers_.applied(entry.position(), outcome);
+    callers_.applied(entry.position(), std::move(outcome));
 }
 
 // The timer is moved only to an earlier time: most steps put off what would have been due.

@@ -20,7 +20,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +37,7 @@
 #include "server/raft_callers.h"
 #include "server/raft_snapshots.h"
 #include "server/storage.h"
+#include "server/unsaved_rows.h"
 
 namespace hawser::server {
 
@@ -47,7 +47,7 @@ struct RaftOptions {
     // How long a full disk is left alone before the next try.
     std::chrono::milliseconds retry_interval{1000};
     // The registry's rows are stored so long after they changed: they may change again meanwhile.
-    std::chrono::milliseconds store_after{100};
+    std::chrono::milliseconds store_after{500};
     std::string version; // of this program, for snapshots
 };
 
@@ -186,7 +186,7 @@ class RaftNode {
     void log_written(Result<void> result);
     void cut_log();
     void store_state();
-    void state_stored(raft::Index applied, Result<void> result);
+    void state_stored(store::State& state, Result<void> result);
     void sync_state();
     void disk_works();
     void disk_failed(Error error, std::string_view step);
@@ -222,11 +222,11 @@ class RaftNode {
     std::deque<raft::Persist> writes_;                    // asked for by the core, oldest first
     std::shared_ptr<std::vector<raft::Persist>> writing_; // of them, with the log's thread
     std::optional<raft::Base> cut_;                       // what the log may be cut to
-    std::map<std::pair<model::Kind, std::string>, model::Change> unsaved_; // not yet stored rows
-    raft::Index stored_applied_ = 0;                                       // of the state store
-    raft::Index synced_applied_ = 0;                                       // after a power cut too
-    std::uint64_t bytes_left_ = 0;                                         // by the last cut
-    bool log_busy_ = false, state_busy_ = false;                           // a job is under way
+    UnsavedRows unsaved_;
+    raft::Index stored_applied_ = 0;             // of the state store
+    raft::Index synced_applied_ = 0;             // after a power cut too
+    std::uint64_t bytes_left_ = 0;               // by the last cut
+    bool log_busy_ = false, state_busy_ = false; // a job is under way
     bool store_planned_ = false;
     bool stopping_ = false;
     bool waiting_to_retry_ = false;

@@ -10,7 +10,7 @@ namespace hawser::server {
 namespace {
 
 // Rows that wait to be stored are memory, and entries to be applied again after a crash.
-constexpr std::size_t most_unsaved_rows = 4096;
+constexpr std::size_t most_unsaved_rows = 16 << 10;
 
 } // namespace
 
@@ -114,23 +114,21 @@ void RaftNode::store_state() {
     auto state = std::make_shared<store::State>();
     state->applied = applied_.position.index;
     state->meta = registry_.meta();
-    state->rows.reserve(unsaved_.size());
-    for (auto& [key, change] : unsaved_) state->rows.push_back(change);
+    state->rows = unsaved_.take();
     state_busy_ = true;
     run_on(
         state_thread_, [this, state] { return storage_.state.write(*state); },
-        [this, applied = state->applied](Result<void> result) {
-            state_stored(applied, std::move(result));
-        });
+        [this, state](Result<void> result) { state_stored(*state, std::move(result)); });
 }
 
-void RaftNode::state_stored(raft::Index applied, Result<void> result) {
+void RaftNode::state_stored(store::State& state, Result<void> result) {
     state_busy_ = false;
-    if (!result) return disk_failed(std::move(result.error()), "storing the registry");
+    if (!result) {
+        unsaved_.put_back(std::move(state.rows));
+        return disk_failed(std::move(result.error()), "storing the registry");
+    }
     disk_works();
-    stored_applied_ = std::max(stored_applied_, applied);
-    // A row that changed again since is still unsaved.
-    std::erase_if(unsaved_, [applied](const auto& row) { return row.second.index <= applied; });
+    stored_applied_ = std::max(stored_applied_, state.applied);
     changed_.notify_all();
     work();
 }
