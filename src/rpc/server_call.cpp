@@ -49,7 +49,9 @@ io::Task<Result<void>> answer(ServerCall& call, const UnaryHandler& handler, con
     if (!*request) co_return fail(ErrorCode::invalid, "the call has no message");
     auto response = co_await handler(caller, std::move(**request));
     if (!response) co_return fail(std::move(response.error()));
-    co_return co_await call.write(std::move(*response), call.patience());
+    Result<void> written = co_await call.write(std::move(*response), call.patience());
+    if (written) call.end(written); // now, not a turn later: it goes in the same packet
+    co_return written;
 }
 
 // What the handler's task and the call's share.
