@@ -7,7 +7,10 @@
 namespace hawser::registry {
 
 const ResourcePtr* Draft::find(model::Kind kind, std::string_view key) const {
-    if (const auto own = changed_.find(Key(kind, key)); own != changed_.end()) return &own->second;
+    if (!changed_.empty()) {
+        const auto own = changed_.find(Key(kind, key));
+        if (own != changed_.end()) return &own->second.value;
+    }
     const Row* row = tables_.find(kind, key);
     return row == nullptr ? nullptr : &row->value;
 }
@@ -20,19 +23,27 @@ std::size_t Draft::count(model::Kind kind) const {
 void Draft::put(model::Resource resource) {
     const model::Kind kind = model::kind_of(resource);
     std::string key = model::key_of(resource);
-    const ResourcePtr* current = find(kind, key);
-    const bool exists = current != nullptr && *current != nullptr;
-    if (exists && **current == resource) return;
+    const auto [place, added] = changed_.try_emplace(Key(kind, std::move(key)));
+    Changed& changed = place->second;
+    if (added) changed = as_it_was(place->first);
+    const bool exists = changed.value != nullptr;
+    if (exists && *changed.value == resource) return;
     if (!exists) ++growth_[static_cast<std::size_t>(kind)];
-    changed_[Key(kind, std::move(key))] =
-        std::make_shared<const model::Resource>(std::move(resource));
+    changed.value = std::make_shared<const model::Resource>(std::move(resource));
 }
 
 void Draft::erase(model::Kind kind, std::string_view key) {
-    const ResourcePtr* current = find(kind, key);
-    if (current == nullptr || *current == nullptr) return;
+    const auto [place, added] = changed_.try_emplace(Key(kind, key));
+    Changed& changed = place->second;
+    if (added) changed = as_it_was(place->first);
+    if (changed.value == nullptr) return;
     --growth_[static_cast<std::size_t>(kind)];
-    changed_[Key(kind, key)] = nullptr;
+    changed.value = nullptr;
+}
+
+Draft::Changed Draft::as_it_was(const Key& key) const {
+    const Row* row = tables_.find(key.first, key.second);
+    return {.value = row == nullptr ? nullptr : row->value, .before = row};
 }
 
 Result<void> Draft::put_service(model::Service service) {
@@ -93,11 +104,14 @@ Result<void> Draft::allocate_vips(model::Service& service, const model::TrustDom
 
 Outcome Draft::finish(std::uint64_t index) && {
     Outcome outcome{.index = index, .changes = {}, .verbs = {}, .before = {}};
-    for (auto& [key, value] : changed_) {
-        const Row* before = tables_.find(key.first, key.second);
+    for (auto& [key, changed] : changed_) {
+        const Row* before = changed.before;
+        ResourcePtr& value = changed.value;
         if (before == nullptr && value == nullptr) continue;
-        // Put back to what it was.
-        if (before != nullptr && value != nullptr && *before->value == *value) continue;
+        // Put back to what it was, or never another.
+        if (before != nullptr && value != nullptr &&
+            (before->value == value || *before->value == *value))
+            continue;
         outcome.verbs.push_back(before == nullptr  ? model::Verb::created
                                 : value == nullptr ? model::Verb::deleted
                                                    : model::Verb::changed);

@@ -68,8 +68,14 @@ class Draft {
   private:
     using Key = std::pair<model::Kind, std::string>;
 
+    struct Changed {
+        ResourcePtr value;           // null: deleted, or never there
+        const Row* before = nullptr; // null: it was not there
+    };
+
     // Null: not there. A pointer to null: deleted by this draft.
     [[nodiscard]] const ResourcePtr* find(model::Kind kind, std::string_view key) const;
+    [[nodiscard]] Changed as_it_was(const Key& key) const;
     [[nodiscard]] Result<void> allocate_vips(model::Service& service,
                                              const model::TrustDomain& domain);
 
@@ -78,7 +84,7 @@ class Draft {
 
     const Tables& tables_;
     Meta meta_;
-    std::map<Key, ResourcePtr> changed_;
+    std::map<Key, Changed> changed_;
     std::array<std::ptrdiff_t, kind_places> growth_{}; // rows more than before, by kind
     std::unordered_set<IpAddress> new_vips_;
 };

@@ -1,7 +1,7 @@
 #include "registry/history.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -52,6 +52,7 @@ class Scribe {
     // The oldest of `room`'s share go; a command too large to be remembered loses its own first.
     void make_room(std::size_t held, std::size_t room, std::string_view prefix,
                    std::uint64_t& forgotten) {
+        if (held + cost_ - freed_ <= room) return;
         const Table& table = tables_.rows(model::Kind::history);
         for (auto row = table.lower_bound(prefix);
              held + cost_ - freed_ > room && row != table.end() && row->first.starts_with(prefix);
@@ -74,16 +75,14 @@ class Scribe {
             push(std::move(key), std::make_shared<const model::Resource>(std::move(entry)), nullptr,
                  model::Verb::created);
         }
-        for (const std::string& key : dropped_) {
-            const Row* row = tables_.find(model::Kind::history, key);
+        for (const auto& [key, row] : dropped_)
             push(key, nullptr, row->value, model::Verb::deleted);
-        }
     }
 
   private:
-    void drop(const std::string& key) {
+    void drop(std::string key) {
         const Row* row = tables_.find(model::Kind::history, key);
-        if (row == nullptr || !dropped_.insert(key).second) return;
+        if (row == nullptr || !dropped_.try_emplace(std::move(key), row).second) return;
         freed_ += cost_of(std::get<model::HistoryEntry>(*row->value));
     }
     void push(std::string key, ResourcePtr value, ResourcePtr before, model::Verb verb) {
@@ -98,9 +97,9 @@ class Scribe {
     Outcome& outcome_;
     const Tables& tables_;
     std::vector<model::HistoryEntry> added_; // in the order of their keys
-    std::set<std::string> dropped_;          // keys of rows there were
-    std::size_t cost_ = 0;                   // of what was added
-    std::size_t freed_ = 0;                  // by what was dropped
+    std::map<std::string, const Row*> dropped_;
+    std::size_t cost_ = 0;  // of what was added
+    std::size_t freed_ = 0; // by what was dropped
 };
 
 } // namespace

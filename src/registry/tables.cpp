@@ -12,6 +12,14 @@ std::size_t place(model::Kind kind) {
     return number;
 }
 
+// What take_in() keeps of both is the same: a service keeps its addresses as long as it lives.
+bool same_in_indexes(const model::Resource& before, const model::Resource& after) {
+    const auto* old_service = std::get_if<model::Service>(&before);
+    const auto* new_service = std::get_if<model::Service>(&after);
+    return old_service != nullptr && new_service != nullptr &&
+           old_service->vip4 == new_service->vip4 && old_service->vip6 == new_service->vip6;
+}
+
 const model::Instance* as_instance(const Row& row) {
     return std::get_if<model::Instance>(row.value.get());
 }
@@ -93,6 +101,10 @@ void Tables::carry_out(const model::Change& change) {
     Table& table = tables_[place(change.kind)];
     auto place = table.lower_bound(change.key);
     const bool known = place != table.end() && place->first == change.key;
+    if (known && !change.deleted() && same_in_indexes(*place->second.value, *change.value)) {
+        place->second = {.value = change.value, .index = change.index};
+        return;
+    }
     if (known) let_go(*place->second.value);
     if (change.deleted()) {
         if (known) table.erase(place);

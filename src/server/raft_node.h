@@ -47,7 +47,7 @@ struct RaftOptions {
     // How long a full disk is left alone before the next try.
     std::chrono::milliseconds retry_interval{1000};
     // The registry's rows are stored so long after they changed: they may change again meanwhile.
-    std::chrono::milliseconds store_after{500};
+    std::chrono::milliseconds store_after{1'000};
     std::string version; // of this program, for snapshots
 };
 

@@ -10,7 +10,7 @@ namespace hawser::server {
 namespace {
 
 // Rows that wait to be stored are memory, and entries to be applied again after a crash.
-constexpr std::size_t most_unsaved_rows = 16 << 10;
+constexpr std::size_t most_unsaved_rows = 32 << 10;
 
 } // namespace
 
@@ -124,7 +124,7 @@ void RaftNode::store_state() {
 void RaftNode::state_stored(store::State& state, Result<void> result) {
     state_busy_ = false;
     if (!result) {
-        unsaved_.put_back(std::move(state.rows));
+        unsaved_.put_back(state.rows);
         return disk_failed(std::move(result.error()), "storing the registry");
     }
     disk_works();

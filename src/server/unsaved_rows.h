@@ -1,4 +1,5 @@
-// The registry's rows that changed since they were last stored, each once.
+// The registry's rows that changed since they were last stored, each once, in the order in which
+// they first changed: history's come in that of their keys, which is how they are stored fastest.
 #pragma once
 
 #include <cstddef>
@@ -13,27 +14,31 @@ namespace hawser::server {
 class UnsavedRows {
   public:
     void put(const model::Change& change) {
-        rows_.insert_or_assign(model::RowKey{.kind = change.kind, .key = change.key}, change);
+        const auto [place, added] =
+            places_.try_emplace({.kind = change.kind, .key = change.key}, rows_.size());
+        if (added) {
+            rows_.push_back(change);
+        } else {
+            rows_[place->second] = change;
+        }
     }
     // What could not be stored; a row that changed again since stays as it is.
-    void put_back(std::vector<model::Change> changes) {
-        for (model::Change& change : changes) {
-            model::RowKey key{.kind = change.kind, .key = change.key};
-            rows_.try_emplace(std::move(key), std::move(change));
+    void put_back(const std::vector<model::Change>& changes) {
+        for (const model::Change& change : changes) {
+            if (!places_.contains(model::RowKeyView{.kind = change.kind, .key = change.key}))
+                put(change);
         }
     }
     [[nodiscard]] std::vector<model::Change> take() {
-        std::vector<model::Change> changes;
-        changes.reserve(rows_.size());
-        for (auto& [key, change] : rows_) changes.push_back(std::move(change));
-        rows_.clear();
-        return changes;
+        places_.clear();
+        return std::exchange(rows_, {});
     }
-    void clear() { rows_.clear(); }
+    void clear() { (void)take(); }
     [[nodiscard]] std::size_t size() const { return rows_.size(); }
 
   private:
-    std::unordered_map<model::RowKey, model::Change, model::RowKeyHash, model::RowKeyEqual> rows_;
+    std::vector<model::Change> rows_;
+    std::unordered_map<model::RowKey, std::size_t, model::RowKeyHash, model::RowKeyEqual> places_;
 };
 
 } // namespace hawser::server

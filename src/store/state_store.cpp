@@ -1,6 +1,5 @@
 #include "store/state_store.h"
 
-#include <algorithm>
 #include <format>
 #include <utility>
 
@@ -33,17 +32,6 @@ std::uint32_t checksum_of(model::Kind kind, std::string_view key, std::uint64_t 
     FieldWriter fields;
     fields.number(static_cast<std::uint64_t>(kind)).text(key).number(index);
     return crc32c(as_bytes(value), crc32c(as_bytes(fields.bytes())));
-}
-
-// That of the table: what lies together is found and written together.
-std::vector<const model::Change*> in_order(const std::vector<model::Change>& rows) {
-    std::vector<const model::Change*> ordered;
-    ordered.reserve(rows.size());
-    for (const model::Change& row : rows) ordered.push_back(&row);
-    std::ranges::sort(ordered, {}, [](const model::Change* row) {
-        return std::pair(row->kind, std::string_view(row->key));
-    });
-    return ordered;
 }
 
 Result<model::Change> decode_row(const Statement& row, const std::string& file) {
@@ -167,8 +155,8 @@ Result<void> StateStore::write(const State& changes) {
               .installed = head_.installed};
     Result<Transaction> transaction = Transaction::begin(database_);
     if (!transaction) return fail(std::move(transaction.error()));
-    for (const model::Change* change : in_order(changes.rows)) {
-        if (Result<void> stored = store_row(*change, head.digest); !stored) return stored;
+    for (const model::Change& change : changes.rows) {
+        if (Result<void> stored = store_row(change, head.digest); !stored) return stored;
     }
     if (Result<void> stored = store_head(head); !stored) return stored;
     if (Result<void> committed = transaction->commit(); !committed) return committed;
@@ -200,6 +188,9 @@ Result<void> StateStore::replace_rows(const State& state) {
 }
 
 Result<void> StateStore::store_row(const model::Change& change, Digest& digest) {
+    // A row of history never changes: one of an entry after those whose rows are stored is new.
+    if (change.kind == model::Kind::history && !change.deleted() && change.index > head_.applied)
+        return insert_row(change, digest);
     const auto kind = static_cast<std::int64_t>(change.kind);
     Result<bool> known = find_.bind(1, kind).bind(2, change.key).step();
     if (known && *known) {
