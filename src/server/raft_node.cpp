@@ -63,17 +63,12 @@ void RaftNode::step(What what) {
 
 void RaftNode::receive(raft::Message message) {
     if (failure_) return;
-    const auto* append = std::get_if<raft::AppendRequest>(&message.body);
-    const raft::Index known_commit = append == nullptr ? raft::max_index : append->commit;
-    const raft::ServerId from = message.from;
     raft::Actions actions = step_core(raft::Received{std::move(message)});
     if (actions.refused && ++refused_messages_ % 1000 == 1) {
         log::warn("refused a message of another server",
                   {{"error", *actions.refused}, {"in_all", refused_messages_}});
     }
     carry_out(std::move(actions));
-    if (from == core_.leader() && applied_.position.index >= known_commit)
-        heard_leader_ = Clock::now();
 }
 
 // In the order of the contract (raft/event.h).

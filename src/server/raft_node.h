@@ -216,7 +216,8 @@ class RaftNode {
     std::vector<std::shared_ptr<Reader>> readers_; // gathered for the next read
     std::vector<std::shared_ptr<Reader>> reading_; // who share the one under way
     raft::ReadId last_read_ = 0;
-    std::optional<Clock::time_point> heard_leader_; // when nothing was missing here
+    Clock::time_point read_began_{};                // the one under way
+    std::optional<Clock::time_point> confirmed_at_; // everything committed by then is here
     bool reads_scheduled_ = false;
 
     std::deque<raft::Persist> writes_;                    // asked for by the core, oldest first

@@ -1,6 +1,5 @@
 // Reads that must see everything that was committed before they began. Those that come while one
 // question is under way share the next: the cost of a round does not depend on how many wait.
-#include <algorithm>
 #include <utility>
 
 #include "server/raft_node.h"
@@ -61,28 +60,17 @@ void RaftNode::begin_read() {
     std::erase_if(readers_, [](const auto& reader) { return reader.use_count() == 1; });
     if (readers_.empty() || !reading_.empty()) return;
     reading_ = std::exchange(readers_, {});
+    read_began_ = Clock::now();
     raft::Actions actions = step_core(raft::Read{.id = ++last_read_});
     const bool refused = actions.refused.has_value();
     carry_out(std::move(actions));
     if (refused) end_read(false);
 }
 
-// A leader is current as of the last contact with a majority: since then there may be another.
+// Counted from the question, not from its answer, which may have been long on its way.
 std::optional<std::chrono::milliseconds> RaftNode::staleness() const {
-    const Clock::time_point now = Clock::now();
-    std::optional<Clock::time_point> current = heard_leader_;
-    if (leads()) {
-        std::vector<Clock::time_point> contacts{now};
-        for (const raft::PeerStatus& peer : core_.peers()) {
-            if (peer.voter && peer.last_contact) contacts.emplace_back(*peer.last_contact);
-        }
-        const std::size_t quorum = core_.configuration().quorum();
-        if (contacts.size() < quorum) return std::nullopt;
-        std::ranges::sort(contacts, std::greater());
-        current = contacts[quorum - 1];
-    }
-    if (!current) return std::nullopt;
-    return std::chrono::ceil<std::chrono::milliseconds>(now - *current);
+    if (!confirmed_at_) return std::nullopt;
+    return std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - *confirmed_at_);
 }
 
 void RaftNode::fail_reads() {
@@ -92,6 +80,7 @@ void RaftNode::fail_reads() {
 }
 
 void RaftNode::end_read(bool confirmed) {
+    if (confirmed) confirmed_at_ = read_began_;
     for (const auto& reader : std::exchange(reading_, {})) {
         reader->confirmed = confirmed;
         reader->answered.notify_all();

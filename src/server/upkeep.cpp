@@ -54,6 +54,7 @@ void Upkeep::add_to(rpc::Methods& methods) {
 void Upkeep::start() {
     review_serving(Clock::now());
     tasks_.spawn(report_leases());
+    tasks_.spawn(keep_current());
     tasks_.spawn(keep_members());
     tasks_.spawn(keep_own_row());
 }

@@ -53,8 +53,6 @@ class Upkeep {
                                                            Actor actor,
                                                            std::chrono::milliseconds timeout);
 
-    // The registry had everything then that was committed; none: not since the start.
-    [[nodiscard]] std::optional<Clock::time_point> fresh_at() const { return fresh_at_; }
     // This server was a member once, and is none any more.
     [[nodiscard]] bool removed() const;
 
@@ -69,6 +67,7 @@ class Upkeep {
 
     // upkeep_leases.cpp
     io::Task<void> report_leases();
+    io::Task<void> keep_current();
     io::Task<void> report_to(raft::ServerId leader, Clock::time_point now);
     [[nodiscard]] std::string lease_report(Clock::time_point now) const;
     void compare(std::uint64_t leaders_index, Clock::time_point now);
@@ -88,7 +87,6 @@ class Upkeep {
     Parts parts_;
     Answerer answer_;
     std::optional<Clock::time_point> heard_leader_at_; // a lease report of then was answered
-    std::optional<Clock::time_point> fresh_at_;
     std::optional<Clock::time_point> behind_since_;
     std::uint64_t wanted_ = 0; // the leader's index when it was found to be behind
     std::string told_;         // the last error, so that each is logged once

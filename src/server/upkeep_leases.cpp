@@ -16,6 +16,7 @@ constexpr auto report_interval = 1s;
 constexpr auto retry_interval = 200ms; // while nobody answers
 constexpr auto report_pause = 100ms;   // at least, however much happens
 constexpr auto report_timeout = 1s;
+constexpr auto current_interval = 500ms;
 // An election takes less than that; a leader that is gone, or a cut, more.
 constexpr auto longest_without_leader = 3s;
 constexpr auto longest_behind = 5s;
@@ -31,6 +32,13 @@ io::Task<void> Upkeep::report_leases() {
         const bool answered = heard_leader_at_ && *heard_leader_at_ >= now;
         co_await parts_.sessions.changed(now + (answered ? report_interval : retry_interval));
     } while (co_await io::sleep(report_pause));
+}
+
+// So that a stale answer can say that it is not old, also when nobody reads otherwise.
+io::Task<void> Upkeep::keep_current() {
+    do {
+        (void)co_await parts_.raft.read_barrier(report_timeout);
+    } while (co_await io::sleep(current_interval));
 }
 
 std::string Upkeep::lease_report(Clock::time_point now) const {
@@ -62,7 +70,6 @@ io::Task<void> Upkeep::report_to(raft::ServerId leader, Clock::time_point now) {
 void Upkeep::compare(std::uint64_t leaders_index, Clock::time_point now) {
     const std::uint64_t index = parts_.raft.registry().index();
     if (leaders_index <= index) {
-        fresh_at_ = now;
         behind_since_.reset();
     } else if (!behind_since_ || index >= wanted_) { // later than the leader, but it goes on
         behind_since_ = now;
@@ -72,7 +79,7 @@ void Upkeep::compare(std::uint64_t leaders_index, Clock::time_point now) {
 
 void Upkeep::review_serving(Clock::time_point now) {
     if (parts_.raft.leads()) {
-        heard_leader_at_ = fresh_at_ = now;
+        heard_leader_at_ = now;
         behind_since_.reset();
     }
     if (!heard_leader_at_ || now - *heard_leader_at_ > longest_without_leader) {

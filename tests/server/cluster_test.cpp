@@ -120,6 +120,7 @@ TEST_CASE("a leader that was cut off does not answer reads with what is no longe
     Cluster cluster({.servers = 5});
     ClusterServer& old = cluster.leader();
     cluster.write(old, "before");
+    REQUIRE(cluster.runner.run(old.node->read_barrier(patience)).has_value());
     State how = State::closed;
     SUBCASE("connections break") {
         how = State::closed;
@@ -136,6 +137,7 @@ TEST_CASE("a leader that was cut off does not answer reads with what is no longe
     // What it shows all the same it says the age of.
     REQUIRE(old.node->staleness().has_value());
     CHECK(*old.node->staleness() >= 300ms);
+    REQUIRE(cluster.runner.run(leader.node->read_barrier(patience)).has_value());
     CHECK(leader.node->staleness().value_or(1h) < 10s);
     cluster.heal();
     const Result<void> current = cluster.runner.run(old.node->read_barrier(patience));
