@@ -23,6 +23,10 @@ void LeaseTable::sighted(Sighting sighting) {
     if (sighting.at >= known.at) known = std::move(sighting);
 }
 
+void LeaseTable::reported(Sighting sighting, bool connected_here) {
+    if (!sighting.left || !connected_here) sighted(std::move(sighting));
+}
+
 bool LeaseTable::silent(const std::string& node, Time now) const {
     const auto found = sightings_.find(node);
     if (found == sightings_.end()) return now - begun_ > timeout_;

@@ -41,6 +41,9 @@ class LeaseTable {
     void forgive(Duration pause);
     // The newest word counts, whoever brings it and whenever.
     void sighted(Sighting sighting);
+    // The same, by another server. Who left that one and is connected here has come back: the
+    // report was slow, and its time is only known to be before now.
+    void reported(Sighting sighting, bool connected_here);
 
     // Whose row should say something else. Nodes that are not there any more are forgotten. A word
     // from before the row said that the node is out does not bring it back.

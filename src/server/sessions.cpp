@@ -84,7 +84,11 @@ std::vector<LeaseTable::Sighting> Sessions::sightings() const {
 }
 
 void Sessions::take(std::vector<LeaseTable::Sighting> sightings) {
-    for (LeaseTable::Sighting& sighting : sightings) leases_.sighted(std::move(sighting));
+    for (LeaseTable::Sighting& sighting : sightings) {
+        const auto here = presences_.find(sighting.node);
+        const bool connected = here != presences_.end() && here->second.stream != nullptr;
+        leases_.reported(std::move(sighting), connected);
+    }
     changed_.notify_all();
 }
 

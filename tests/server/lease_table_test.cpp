@@ -88,6 +88,19 @@ TEST_CASE("who said that it stops is out at once") {
     CHECK(judged(table, {make_node("web-1", false)}, start + 2s).empty());
 }
 
+TEST_CASE("a late report that a node left does not drop the one that is connected here") {
+    LeaseTable table(7s);
+    table.begin(start);
+    const std::vector nodes{make_node("web-1", true)};
+    const LeaseTable::Sighting left{
+        .node = "web-1", .at = start + 3s, .registered = true, .left = true};
+    table.sighted({.node = "web-1", .at = start + 2s, .registered = true});
+    table.reported(left, true);
+    CHECK(judged(table, nodes, start + 3s).empty());
+    table.reported(left, false);
+    CHECK(judged(table, nodes, start + 3s) == Words{"web-1 dead"});
+}
+
 TEST_CASE("our own standstill is not the agents' silence") {
     LeaseTable table(7s);
     table.begin(start);
