@@ -1,3 +1,4 @@
+#include <charconv>
 #include <format>
 #include <nlohmann/json.hpp>
 
@@ -22,6 +23,7 @@ struct Options {
     std::string name;
     bool watch = false;
     std::uint64_t from = 0;
+    std::string epoch;
     bool stale = false;
     bool json = false;
 };
@@ -47,6 +49,15 @@ void print_one(const model::Change& row) {
     print_json(to_json(row));
 }
 
+// 16 hex digits, as --json shows it; nothing: 0.
+Result<std::uint64_t> parse_epoch(const std::string& text) {
+    std::uint64_t epoch = 0;
+    const char* end = text.data() + text.size();
+    const auto [read_to, error] = std::from_chars(text.data(), end, epoch, 16);
+    if (text.empty() || (error == std::errc() && read_to == end && text.size() <= 16)) return epoch;
+    return fail(ErrorCode::invalid, "--epoch takes the epoch that --json shows beside the index");
+}
+
 int run(const Options& options) {
     const Result<model::Kind> kind = model::parse_kind(options.kind);
     if (!kind) return report(kind.error());
@@ -56,10 +67,14 @@ int run(const Options& options) {
              "tokens and history have commands of their own: hawser token list, hawser history"});
     }
     if (options.watch) {
+        const Result<std::uint64_t> epoch = parse_epoch(options.epoch);
+        if (!epoch) return report(epoch.error());
         DaemonClient server(options.target, {server_socket});
-        return watch_rows(
-            server,
-            {.kind = *kind, .name = options.name, .from = options.from, .json = options.json});
+        return watch_rows(server, {.kind = *kind,
+                                   .name = options.name,
+                                   .from = options.from,
+                                   .epoch = *epoch,
+                                   .json = options.json});
     }
     DaemonClient client(options.target, {server_socket, agent_socket});
     const auto rows = read_rows(client, *kind, options);
@@ -91,6 +106,11 @@ void add_get(CLI::App& root, Action& chosen) {
         "go on with every change, a line each; ends when a change can no longer be told");
     verb.add_option("--from", options->from, "with --watch: only what changed after this index")
         ->type_name("INDEX")
+        ->needs(&watch);
+    verb.add_option("--epoch", options->epoch,
+                    "with --from: the epoch that came with the index; ends at once if the registry "
+                    "was restored or recovered since")
+        ->type_name("EPOCH")
         ->needs(&watch);
     verb.add_flag("--stale", options->stale,
                   "what this server has, also while no server leads; says how old it may be")

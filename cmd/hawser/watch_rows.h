@@ -14,6 +14,7 @@ struct WatchOptions {
     std::optional<model::Kind> kind; // none: all
     std::string name;                // empty: all of the kind
     std::uint64_t from = 0;          // changes after this index; 0: the rows as they are first
+    std::uint64_t epoch = 0;         // of that index; 0: not known
     bool json = false;
 };
 

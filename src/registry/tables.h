@@ -62,6 +62,7 @@ class Tables {
         return row == nullptr ? nullptr : std::get_if<T>(row->value.get());
     }
     [[nodiscard]] const model::TrustDomain* trust() const;
+    [[nodiscard]] std::uint64_t epoch() const { return trust() == nullptr ? 0 : trust()->epoch; }
     [[nodiscard]] std::vector<const model::Instance*> instances_of_node(
         std::string_view node) const;
     [[nodiscard]] std::vector<const model::Instance*> instances_of_service(

@@ -70,6 +70,7 @@ Api::Answer<v1::GetResponse> Api::get(Actor, v1::GetRequest request) {
     if (!kind) co_return fail(std::move(kind.error()));
     v1::GetResponse response;
     response.set_index(parts_.raft.registry().index());
+    response.set_epoch(tables().epoch());
     if (request.stale()) {
         if (const auto age = parts_.raft.staleness()) response.set_stale_ms(age->count());
     }

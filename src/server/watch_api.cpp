@@ -111,6 +111,7 @@ class Watcher {
 
     io::Task<Result<void>> send(v1::WatchResponse message) {
         message.set_initial(initial_);
+        message.set_epoch(raft_.registry().tables().epoch());
         message.set_index(initial_ && !message.complete() ? 0 : seen_);
         const Result<void> written =
             co_await stream_.write(message.SerializeAsString(), limits::watch_patience);
@@ -168,6 +169,8 @@ io::Task<Result<void>> Api::watch(const rpc::Caller& caller, rpc::MessageStream&
     // The watcher may have read it from a server that is not behind.
     if (Result<void> reached = co_await become_current(); !reached)
         co_return fail(std::move(reached.error()));
+    if (request->from_index() != 0 && request->epoch() != 0 && request->epoch() != tables().epoch())
+        co_return resync("the registry has gone on from an older copy since");
     if (request->from_index() > parts_.hub.index()) {
         co_return fail(ErrorCode::unavailable,
                        std::format("index {} is not here yet; the newest is {}",

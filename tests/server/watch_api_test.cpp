@@ -10,7 +10,7 @@ constexpr std::chrono::milliseconds step{15'000};
 class Watch {
   public:
     Watch(MeshFixture& mesh, const std::string& kind, std::uint64_t from,
-          const std::string& name = {})
+          const std::string& name = {}, std::uint64_t epoch = 0)
         : mesh_(mesh) {
         auto stream = mesh.runner.run(mesh.operator_client().open_stream("/hawser.v1.Api/Watch"));
         if (!stream) FAIL(stream.error().message);
@@ -19,6 +19,7 @@ class Watch {
         request.set_kind(kind);
         request.set_name(name);
         request.set_from_index(from);
+        request.set_epoch(epoch);
         REQUIRE(mesh.runner.run(stream_->write(request.SerializeAsString(), step)).has_value());
     }
 
@@ -107,6 +108,27 @@ TEST_CASE("watching goes on from an index, of one kind and one name") {
           Lines{line("other", other), line("p", last)});
     CHECK(Watch(mesh, "policy", begin, "p").lines_to(last) == Lines{line("p", last)});
     CHECK(Watch(mesh, "", begin).lines_to(last).size() == 3);
+}
+
+TEST_CASE("an index of another registry's history is told from one of this") {
+    MeshFixture mesh;
+    const std::uint64_t begin = apply(mesh, "p", "a");
+    const std::uint64_t last = apply(mesh, "p", "b");
+    Watch watch(mesh, "policy", begin);
+    const auto told = watch.next();
+    REQUIRE(told.has_value());
+    CHECK(told->epoch() != 0);
+    v1::GetRequest get;
+    get.set_kind("policy");
+    CHECK(mesh.call<v1::GetResponse>("Get", get)->epoch() == told->epoch());
+    CHECK(Watch(mesh, "policy", begin, "", told->epoch()).lines_to(last) == Lines{line("p", last)});
+    // Whether its index is held here or not.
+    for (const std::uint64_t from : {begin, last, last + 1'000}) {
+        Watch older(mesh, "policy", from, "", told->epoch() + 1);
+        CHECK_FALSE(older.next().has_value());
+        REQUIRE(older.ended.has_value());
+        CHECK(older.ended->code == ErrorCode::out_of_range);
+    }
 }
 
 TEST_CASE("who asks for what is no longer held is told to begin again") {

@@ -41,6 +41,7 @@ io::Task<Result<void>> Watcher::follow() {
     v1::WatchRequest request;
     request.set_kind("service");
     request.set_from_index(seen_);
+    request.set_epoch(epoch_);
     auto sent = co_await (*stream)->write(request.SerializeAsString(), servers_.timeout);
     if (!sent) co_return sent;
     while (true) {
@@ -56,6 +57,7 @@ io::Task<Result<void>> Watcher::follow() {
 Result<void> Watcher::take(const v1::WatchResponse& message) {
     for (const v1::Change& change : message.changes())
         if (auto taken = take_row(change, message.initial()); !taken) return taken;
+    epoch_ = message.epoch();
     if (message.index() == 0 || message.index() == seen_) return {};
     seen_ = message.index();
     note(message.complete() ? Event::complete : Event::seen);

@@ -39,7 +39,8 @@ class Watcher {
     std::size_t number_;
     std::size_t server_;
     std::minstd_rand random_;
-    std::uint64_t seen_ = 0; // 0: begins with the rows
+    std::uint64_t seen_ = 0;  // 0: begins with the rows
+    std::uint64_t epoch_ = 0; // of it
 };
 
 } // namespace hawser::chaos
