@@ -69,6 +69,7 @@ void RaftNode::begin_read() {
 
 // Counted from the question, not from its answer, which may have been long on its way.
 std::optional<std::chrono::milliseconds> RaftNode::staleness() const {
+    if (leads() && alone()) return std::chrono::milliseconds(0); // what is committed is here
     if (!confirmed_at_) return std::nullopt;
     return std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - *confirmed_at_);
 }
