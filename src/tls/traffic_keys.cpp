@@ -45,22 +45,14 @@ void expand_label(const CipherSuite& suite, const TrafficSecret& secret, std::st
 
 TrafficKeys::TrafficKeys(const CipherSuite& suite, const TrafficSecret& secret)
     : suite_(suite), secret_(secret) {
-    mbedtls_cipher_init(&cipher_);
-    HAWSER_CHECK(mbedtls_cipher_setup(&cipher_, mbedtls_cipher_info_from_type(suite.cipher)) == 0);
     derive();
-}
-
-TrafficKeys::~TrafficKeys() {
-    mbedtls_cipher_free(&cipher_);
 }
 
 void TrafficKeys::derive() {
     SecretBytes<32> key(suite_.key_bytes);
     expand_label(suite_, secret_, "key", key.span());
     expand_label(suite_, secret_, "iv", iv_.span());
-    // GCM and ChaCha20 run the cipher forwards in both directions.
-    HAWSER_CHECK(mbedtls_cipher_setkey(&cipher_, key.data(), static_cast<int>(key.size() * 8),
-                                       MBEDTLS_ENCRYPT) == 0);
+    aead_ = make_aead(suite_.cipher, key.span());
     sequence_ = 0;
 }
 
@@ -72,8 +64,8 @@ void TrafficKeys::update() {
 }
 
 // RFC 8446 §5.3: the record's number, padded on the left, XOR the IV.
-std::array<std::uint8_t, nonce_bytes> TrafficKeys::next_nonce() {
-    std::array<std::uint8_t, nonce_bytes> nonce;
+Nonce TrafficKeys::next_nonce() {
+    Nonce nonce;
     std::copy_n(iv_.data(), nonce_bytes, nonce.data());
     for (std::size_t i = 0; i < 8; ++i)
         nonce[nonce_bytes - 1 - i] ^= static_cast<std::uint8_t>(sequence_ >> (8 * i));
@@ -82,22 +74,11 @@ std::array<std::uint8_t, nonce_bytes> TrafficKeys::next_nonce() {
 }
 
 void TrafficKeys::seal(ByteView header, std::uint8_t* plaintext, std::size_t count) {
-    const auto nonce = next_nonce();
-    std::size_t written = 0;
-    const int error = mbedtls_cipher_auth_encrypt_ext(
-        &cipher_, nonce.data(), nonce.size(), header.data(), header.size(), plaintext, count,
-        plaintext, count + tag_bytes, &written, tag_bytes);
-    HAWSER_CHECK(error == 0 && written == count + tag_bytes);
+    aead_->seal(next_nonce(), header, plaintext, count);
 }
 
 bool TrafficKeys::open(ByteView header, std::span<std::uint8_t> ciphertext_and_tag) {
-    const auto nonce = next_nonce();
-    std::size_t written = 0;
-    const int error = mbedtls_cipher_auth_decrypt_ext(
-        &cipher_, nonce.data(), nonce.size(), header.data(), header.size(),
-        ciphertext_and_tag.data(), ciphertext_and_tag.size(), ciphertext_and_tag.data(),
-        ciphertext_and_tag.size(), &written, tag_bytes);
-    return error == 0;
+    return aead_->open(next_nonce(), header, ciphertext_and_tag);
 }
 
 } // namespace hawser::tls

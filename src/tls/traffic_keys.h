@@ -6,20 +6,18 @@
 #include <mbedtls/cipher.h>
 #include <mbedtls/md.h>
 
-#include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
 #include "base/bytes.h"
-#include "base/result.h"
+#include "tls/aead.h"
 #include "tls/secret.h"
 
 namespace hawser::tls {
 
 inline constexpr std::size_t max_hash_bytes = 48; // SHA-384
-inline constexpr std::size_t nonce_bytes = 12;
-inline constexpr std::size_t tag_bytes = 16;
 
 using TrafficSecret = SecretBytes<max_hash_bytes>;
 
@@ -40,13 +38,11 @@ void expand_label(const CipherSuite& suite, const TrafficSecret& secret, std::st
 class TrafficKeys {
   public:
     TrafficKeys(const CipherSuite& suite, const TrafficSecret& secret);
-    ~TrafficKeys();
-    TrafficKeys(const TrafficKeys&) = delete;
-    TrafficKeys& operator=(const TrafficKeys&) = delete;
 
     // Encrypts in place; the tag follows the plaintext in memory.
     void seal(ByteView header, std::uint8_t* plaintext, std::size_t count);
-    // Decrypts in place ciphertext and tag. false: it was changed or is of other keys.
+    // Decrypts in place ciphertext and tag. false, and all of it lost: it was changed or is of
+    // other keys.
     [[nodiscard]] bool open(ByteView header, std::span<std::uint8_t> ciphertext_and_tag);
 
     void update(); // the next generation of keys (§7.2), after a KeyUpdate
@@ -54,13 +50,13 @@ class TrafficKeys {
 
   private:
     void derive();
-    [[nodiscard]] std::array<std::uint8_t, nonce_bytes> next_nonce();
+    [[nodiscard]] Nonce next_nonce();
 
     const CipherSuite& suite_;
     TrafficSecret secret_;
     SecretBytes<nonce_bytes> iv_{nonce_bytes};
     std::uint64_t sequence_ = 0;
-    mbedtls_cipher_context_t cipher_;
+    std::unique_ptr<Aead> aead_;
 };
 
 } // namespace hawser::tls

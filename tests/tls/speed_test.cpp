@@ -2,9 +2,13 @@
 //   test-tls --no-skip --test-case='speed*'
 #include <doctest/doctest.h>
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <ctime>
 #include <print>
 
+#include "tls/aead.h"
 #include "tls/test_peers.h"
 
 using namespace hawser;
@@ -42,6 +46,33 @@ double pump(Session& from, Session& to, ByteView text, std::span<std::uint8_t> p
 }
 
 } // namespace
+
+TEST_CASE("speed: AES-128-GCM, one thread, sealed and opened" * doctest::skip()) {
+    const std::vector<std::uint8_t> key(16, 'k'), header(5, 'h');
+    const Nonce nonce{};
+    for (const Engine engine :
+         {Engine::mbedtls, Engine::aesni, Engine::vaes_avx2, Engine::vaes_avx512}) {
+        if (!runs_here(engine)) continue;
+        const auto aead = make_aead(MBEDTLS_CIPHER_AES_128_GCM, key, engine);
+        for (const std::size_t size : {32, 1400, 16 << 10}) {
+            std::vector<std::uint8_t> record(size + tag_bytes);
+            std::vector<double> rates;
+            for (int round = 0; round < 5; ++round)
+                rates.push_back(per_second([&] {
+                    bool good = true;
+                    for (int i = 0; i < 100; ++i) {
+                        aead->seal(nonce, header, record.data(), size);
+                        good &= aead->open(nonce, header, record);
+                    }
+                    REQUIRE(good);
+                    return 100;
+                }));
+            std::ranges::sort(rates);
+            std::println("{:18} {:6} bytes: {:5.0f} MB/s, {:.0f} ns each", engine_name(engine),
+                         size, rates[2] * static_cast<double>(size) / 1e6, 1e9 / rates[2]);
+        }
+    }
+}
 
 TEST_CASE("speed: records" * doctest::skip()) {
     const TestPki pki;
@@ -84,4 +115,20 @@ TEST_CASE("speed: handshakes" * doctest::skip()) {
         });
         std::println("{:.0f} handshakes/s with group {:#x}, plain client", rate, group);
     }
+}
+
+TEST_CASE("speed: memory of a session that waits" * doctest::skip()) {
+    const TestPki pki;
+    const auto a = pki.credentials("web"), b = pki.credentials("api");
+    std::vector<std::unique_ptr<Session>> sessions;
+    sessions.reserve(1000);
+    const auto before = mallinfo2().uordblks;
+    while (sessions.size() < 1000) {
+        SessionPeer client(a, Role::client), server(b, Role::server);
+        REQUIRE(shake(client, server).b.value());
+        REQUIRE(server.read());
+        sessions.push_back(std::move(client.session));
+        sessions.push_back(std::move(server.session));
+    }
+    std::println("{} bytes a session", (mallinfo2().uordblks - before) / sessions.size());
 }
