@@ -151,6 +151,9 @@ class Core {
     void send_probe(ServerId to, Progress& peer);
     void replicate();
     void heed(ServerId from, Progress& peer, const AppendReply& reply);
+    [[nodiscard]] bool has_lost(const Progress& peer, const AppendReply& reply) const;
+    void start_over(ServerId from, Progress& peer, const AppendRejection& rejection);
+    [[nodiscard]] Index after_hint(const AppendRejection& rejection) const;
     void rewind(ServerId from, Progress& peer, const AppendRejection& rejection);
     [[nodiscard]] Progress* peer(ServerId server);
 

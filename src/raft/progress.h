@@ -52,6 +52,7 @@ struct Progress {
     Index next = 1;     // sent next; in `probe`, where agreement is looked for
     // `replicate`: the last entry of each append not yet acknowledged
     std::deque<Index> in_flight{};
+    std::uint64_t match_round = 0; // the newest round when `match` was learned
     std::uint64_t round = 0;       // the newest heartbeat it answered
     std::uint64_t probe_round = 0; // what does not answer this one is from before the probe
     std::optional<Instant> contact{};

@@ -78,6 +78,7 @@ void Core::on(ServerId from, const AppendReply& reply) {
         return;
     }
     peer.contact = now_;
+    if (reply.match > peer.match) peer.match_round = leading_.round;
     peer.acknowledge(reply.match);
     if (reply.round >= peer.round) { // the newest there is: after a restart the peer has less
         peer.round = reply.round;
@@ -97,13 +98,42 @@ void Core::on(ServerId from, const AppendReply& reply) {
 }
 
 void Core::heed(ServerId from, Progress& peer, const AppendReply& reply) {
-    if (reply.rejection) {
+    if (reply.rejection && has_lost(peer, reply)) {
+        start_over(from, peer, *reply.rejection);
+    } else if (reply.rejection) {
         rewind(from, peer, *reply.rejection);
     } else if (peer.state == Progress::State::probe && reply.received + 1 >= peer.next) {
         peer.enter_replicate(reply.received + 1);
     } else if (peer.state == Progress::State::probe && !log_.term_at(peer.next - 1)) {
         begin_snapshot(from, peer);
     }
+}
+
+// It heard what was sent after it had confirmed this entry, and says that it lacks it: its disk was
+// put back to an older state. (Only so; an answer from before it confirmed it names no later
+// round.)
+bool Core::has_lost(const Progress& peer, const AppendReply& reply) const {
+    return peer.state != Progress::State::snapshot && reply.rejection->index <= peer.match &&
+           reply.round > peer.match_round;
+}
+
+// What it confirmed counts no more: it is on one disk fewer until it has it again.
+void Core::start_over(ServerId from, Progress& peer, const AppendRejection& rejection) {
+    refuse(ErrorCode::corrupt,
+           std::format("server {:016x} lacks entry {}, which it had confirmed (was its disk put "
+                       "back?): it gets it again",
+                       from, rejection.index));
+    peer.match = 0;
+    peer.enter_probe(after_hint(rejection));
+    send_probe(from, peer);
+}
+
+// Where agreement may begin, by what the peer has.
+Index Core::after_hint(const AppendRejection& rejection) const {
+    const Position& hint = rejection.hint;
+    const bool held = hint.index > log_.base().position.index;
+    const Index agreed = held ? log_.last_before(hint).index : hint.index;
+    return std::min(rejection.index, agreed + 1);
 }
 
 // The peer lacks what the append built on: go back to what it has, or as far as the hint allows,
@@ -115,10 +145,7 @@ void Core::rewind(ServerId from, Progress& peer, const AppendRejection& rejectio
         peer.enter_probe(std::max(peer.received, peer.match) + 1);
     } else {
         if (rejection.index != peer.next - 1 || rejection.index <= peer.match) return;
-        const Position& hint = rejection.hint;
-        const bool held = hint.index > log_.base().position.index;
-        const Index agreed = held ? log_.last_before(hint).index : hint.index;
-        peer.enter_probe(std::max(std::min(rejection.index, agreed + 1), peer.match + 1));
+        peer.enter_probe(std::max(after_hint(rejection), peer.match + 1));
     }
     send_probe(from, peer);
 }

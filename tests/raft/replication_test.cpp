@@ -57,6 +57,30 @@ TEST_CASE("an append that was overtaken is not sent again when it has arrived si
     CHECK(second_of(server).state == PeerStatus::State::replicate);
 }
 
+TEST_CASE("a server that lost what it had confirmed gets it again") {
+    OneOfThree server = led();
+    for (int i = 0; i < 2; ++i) server.step(one_command()); // entries 3 and 4
+    server.write();
+    server.receive(second, 2, has(4, 1));
+    REQUIRE(server.core->commit_index() == 4);
+    // From before it confirmed them, and late.
+    CHECK_FALSE(server.receive(second, 2, lacks(3, 2, 2)).refused.has_value());
+    CHECK(second_of(server).match == 4); // and round 3 asks again
+    server.now += Options{}.heartbeat;
+    server.step(Tick{}); // round 4
+    const Actions again = server.receive(second, 2, lacks(4, 1, 4));
+    CHECK(again.refused.has_value());
+    CHECK(second_of(server).match == 0);
+    auto sent = said<AppendRequest>(again, second);
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].previous.index == 1);
+    CHECK(sent[0].entries.size() == 3);
+    server.receive(second, 2, has(4, 5));
+    CHECK(second_of(server).match == 4);
+    CHECK(second_of(server).state == PeerStatus::State::replicate);
+    CHECK(server.core->commit_index() == 4);
+}
+
 TEST_CASE("proposals wait for this server's disk too, not only for those of a majority") {
     OneOfThree server = led({.uncommitted_entries = 2});
     for (Index index = 3; index <= 4; ++index) {
