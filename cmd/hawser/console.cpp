@@ -137,7 +137,7 @@ std::string rough_duration(Duration duration) {
 
 std::string distance_text(WallTime time, WallTime now) {
     if (time == 0) return "-";
-    if (time >= now) return "in " + rough_duration(Duration{time - now});
+    if (time > now) return "in " + rough_duration(Duration{time - now});
     return rough_duration(Duration{now - time}) + " ago";
 }
 

@@ -74,15 +74,14 @@ void print(const v1::ServerStatusResponse& status) {
             addresses += (addresses.empty() ? "" : ", ") + printable(address);
         }
         const bool leader = member.role() == "leader";
-        table.add(
-            {printable(member.name()),
-             {role_text(member), leader ? Tone::good : Tone::plain},
-             number_text(known(member.match_index())),
-             number_text(lag_of(member, status)),
-             member.last_contact_ms() == 0 ? "-" : distance_text(member.last_contact_ms(), now),
-             addresses,
-             printable(member.version()),
-             id_text(member)});
+        table.add({printable(member.name()),
+                   {role_text(member), leader ? Tone::good : Tone::plain},
+                   number_text(known(member.match_index())),
+                   number_text(lag_of(member, status)),
+                   distance_text(std::min<WallTime>(member.last_contact_ms(), now), now),
+                   addresses,
+                   printable(member.version()),
+                   id_text(member)});
     }
     table.print();
 }

@@ -67,6 +67,9 @@ struct RaftStatus {
     std::string trouble;                // why writes are refused; empty: they are not
 };
 
+// Less than clients wait for an answer (limits::rpc_timeout): they hear what became of a write.
+inline constexpr std::chrono::milliseconds write_patience{10'000};
+
 class RaftNode {
   public:
     using Clock = std::chrono::steady_clock;
@@ -98,11 +101,11 @@ class RaftNode {
     // or may still be, are `unknown` and `deadline_exceeded` (and being cancelled); after any other
     // it was not and will not be.
     [[nodiscard]] io::Task<Result<registry::Outcome>> propose(
-        model::CommandEnvelope envelope, std::chrono::milliseconds timeout = limits::rpc_timeout);
+        model::CommandEnvelope envelope, std::chrono::milliseconds timeout = write_patience);
 
     // What only the leader may say, and only as long as it leads: proposed once, here or nowhere.
     [[nodiscard]] io::Task<Result<registry::Outcome>> propose_as_leader(
-        model::CommandEnvelope envelope, std::chrono::milliseconds timeout = limits::rpc_timeout);
+        model::CommandEnvelope envelope, std::chrono::milliseconds timeout = write_patience);
 
     // Once it returned, the registry has everything that was committed before it was called.
     [[nodiscard]] io::Task<Result<void>> read_barrier(

@@ -22,6 +22,10 @@ constexpr std::size_t forwarded_bytes = 1 << 20;
 // A leader that just fell, or is not connected, is not asked again at once.
 constexpr std::chrono::milliseconds pause_before_retry{20};
 
+constexpr std::string_view unconfirmed =
+    "no majority of the servers confirmed the write in time; it may still be carried out: look "
+    "before trying again";
+
 } // namespace
 
 Result<void> RaftNode::check_writable() const {
@@ -76,9 +80,8 @@ io::Task<Result<registry::Outcome>> RaftNode::propose(model::CommandEnvelope env
         co_await caller->wait_until(deadline);
         caller->gone = true;
         if (!caller->fate()) {
-            if (!caller->proposed) co_return fail(ErrorCode::unavailable, "no leader in time");
-            co_return fail(ErrorCode::deadline_exceeded,
-                           "the write was not confirmed in time; it may still be carried out");
+            if (!caller->proposed) co_return fail(ErrorCode::unavailable, why_not_current());
+            co_return fail(ErrorCode::deadline_exceeded, std::string(unconfirmed));
         }
         Fate& fate = *caller->fate();
         if (fate.kind != Fate::Kind::lost) co_return std::move(fate.outcome);
@@ -112,8 +115,7 @@ io::Task<Result<registry::Outcome>> RaftNode::propose_as_leader(model::CommandEn
     }
     co_await caller->wait_until(deadline);
     if (caller->fate()) co_return std::move(caller->fate()->outcome);
-    co_return fail(ErrorCode::deadline_exceeded,
-                   "the write was not confirmed in time; it may still be carried out");
+    co_return fail(ErrorCode::deadline_exceeded, std::string(unconfirmed));
 }
 
 Result<raft::Payload> RaftNode::encode_command(const model::CommandEnvelope& envelope) const {
