@@ -68,6 +68,7 @@ struct JoinServer {
     std::string token_id;
     Server server;
     WallTime now = 0;
+    std::string key{}; // SHA-256 of a secret of its own; since level 2
 };
 
 // A member as it now is: the first one, or after an upgrade or a move to other addresses.
@@ -117,7 +118,7 @@ struct CommandEnvelope {
 // entry. So what an entry can say has levels: a command, or a field of one, or a new rule for
 // applying it, belongs to the level with which it came. A server proposes only what all servers
 // know (registry/levels.h) and stops at an entry that it does not.
-inline constexpr std::uint32_t newest_level = 1; // that this program knows
+inline constexpr std::uint32_t newest_level = 2; // that this program knows
 [[nodiscard]] std::uint32_t level_of(const Command& command);
 
 [[nodiscard]] std::string encode(const CommandEnvelope& envelope);

@@ -50,6 +50,7 @@ struct Writer {
         message.mutable_join_server()->set_token_id(command.token_id);
         *message.mutable_join_server()->mutable_server() = to_proto(command.server);
         message.mutable_join_server()->set_now_ms(command.now);
+        message.mutable_join_server()->set_key(command.key);
     }
     void operator()(const PutServer& command) const {
         *message.mutable_put_server()->mutable_server() = to_proto(command.server);
@@ -85,8 +86,10 @@ Result<Command> read_delete(const v1::DeleteResource& message) {
 
 Result<Command> read_join_server(const v1::JoinServer& message) {
     return from_proto(message.server()).transform([&](Server server) -> Command {
-        return JoinServer{
-            .token_id = message.token_id(), .server = std::move(server), .now = message.now_ms()};
+        return JoinServer{.token_id = message.token_id(),
+                          .server = std::move(server),
+                          .now = message.now_ms(),
+                          .key = message.key()};
     });
 }
 
@@ -214,10 +217,11 @@ Result<SyncNode> from_proto(const v1::SyncNode& message) {
     return command;
 }
 
-// All of them came together. A later command, or a field that an older program would pass over,
+// A command that came later than the first ones, or a field that an older program would pass over,
 // is a case of its own here.
-std::uint32_t level_of(const Command&) {
-    return 1;
+std::uint32_t level_of(const Command& command) {
+    const auto* join = std::get_if<JoinServer>(&command);
+    return join != nullptr && !join->key.empty() ? 2 : 1;
 }
 
 std::string encode(const CommandEnvelope& envelope) {

@@ -99,8 +99,8 @@ struct JoinToken {
     std::string server; // then it is for no node
     WallTime expires_at = 0;
     WallTime used_at = 0; // 0: not yet
-    // SHA-256 of the public key it was used for: who has that key may ask for the answer again.
-    // Empty: nobody may.
+    // SHA-256 of the public key (of a node) or of the secret (of a server) that came with its use:
+    // who has that may ask for the answer again. Empty: nobody may.
     std::string used_key;
 
     bool operator==(const JoinToken&) const = default;

@@ -34,6 +34,11 @@ struct Joiner {
 [[nodiscard]] Result<const model::JoinToken*> usable_token(const std::string& id, Joiner joiner,
                                                            WallTime now, const Draft& draft);
 
+// The answer to its join was lost: the same joiner, shown by its key, may have it again as long as
+// the token lives. (For a node, deleting it ends that; see forget_keys_of.)
+[[nodiscard]] bool asks_again(const std::string& id, Joiner joiner, const std::string& key,
+                              WallTime now, const Draft& draft);
+
 // A deleted node's tokens let nobody ask again for what they got.
 void forget_keys_of(const std::string& node, Draft& draft);
 

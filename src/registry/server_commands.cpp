@@ -46,6 +46,13 @@ Result<void> check_id_is_free(const model::Server& server, const Draft& draft) {
                             server.id, holder->name));
 }
 
+// Its id is public and so no proof of anything: only the secret that came with the first use is.
+bool is_repeated(const model::JoinServer& command, Joiner joiner, const Draft& draft) {
+    const model::Server* known = draft.before().server(command.server.id);
+    return known != nullptr && known->name == command.server.name &&
+           asks_again(command.token_id, joiner, command.key, command.now, draft);
+}
+
 // Who was removed stays so until a token brings it back; only the first server has none.
 Result<void> check_is_member(const model::Server& server, const Draft& draft) {
     if (draft.count(model::Kind::server) == 0 || draft.before().server(server.id) != nullptr)
@@ -83,11 +90,15 @@ Result<void> put(const model::Server& server, Draft& draft) {
 } // namespace
 
 Result<void> carry_out(const model::JoinServer& command, Draft& draft) {
-    const Result<const model::JoinToken*> token = usable_token(
-        command.token_id, {model::Kind::server, command.server.name}, command.now, draft);
+    const Joiner joiner{model::Kind::server, command.server.name};
+    if (is_repeated(command, joiner, draft)) return {};
+    const Result<const model::JoinToken*> token =
+        usable_token(command.token_id, joiner, command.now, draft);
     if (!token) return fail(token.error());
     model::JoinToken used = **token;
     used.used_at = command.now;
+    used.used_key = command.key;
+    if (Result<void> checked = model::check(used); !checked) return checked;
     draft.put(std::move(used));
     if (Result<void> free = check_id_is_free(command.server, draft); !free) return free;
     return put(command.server, draft);

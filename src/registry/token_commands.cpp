@@ -21,15 +21,6 @@ void forget_old_tokens(WallTime now, Draft& draft) {
     }
 }
 
-// The answer to its join was lost: the same host, shown by its key, may have it again as long as
-// the token lives. (Deleting the node ends that; see forget_keys_of.)
-bool asks_again(const model::JoinNode& command, const Draft& draft) {
-    const auto* token = draft.get<model::JoinToken>(command.token_id);
-    return token != nullptr && token->node == command.node && token->used_at != 0 &&
-           !command.key.empty() && token->used_key == command.key &&
-           command.now < token->expires_at && draft.get<model::Node>(command.node) != nullptr;
-}
-
 // A token may take services away; their instances go with them.
 void remove_disallowed_instances(const model::Node& node, Draft& draft) {
     for (const model::Instance* instance : draft.before().instances_of_node(node.name)) {
@@ -62,6 +53,14 @@ void forget_keys_of(const std::string& node, Draft& draft) {
         forgetful.used_key.clear();
         draft.put(std::move(forgetful));
     }
+}
+
+bool asks_again(const std::string& id, Joiner joiner, const std::string& key, WallTime now,
+                const Draft& draft) {
+    const auto* token = draft.get<model::JoinToken>(id);
+    if (token == nullptr || token->used_at == 0 || now >= token->expires_at) return false;
+    const std::string& name = joiner.kind == model::Kind::server ? token->server : token->node;
+    return name == joiner.name && !key.empty() && equal_constant_time(token->used_key, key);
 }
 
 Result<const model::JoinToken*> usable_token(const std::string& id, Joiner joiner, WallTime now,
@@ -124,9 +123,12 @@ Result<void> carry_out(const model::RevokeJoinToken& command, Draft& draft) {
 // A host that joins again keeps its registration: its instances serve on while its agent restarts.
 // And it keeps its certificates: only those of a deleted node, and of nobody else, end with it.
 Result<void> carry_out(const model::JoinNode& command, Draft& draft) {
-    if (asks_again(command, draft)) return {};
+    const Joiner joiner{model::Kind::node, command.node};
+    if (draft.get<model::Node>(command.node) != nullptr &&
+        asks_again(command.token_id, joiner, command.key, command.now, draft))
+        return {};
     const Result<const model::JoinToken*> token =
-        usable_token(command.token_id, {model::Kind::node, command.node}, command.now, draft);
+        usable_token(command.token_id, joiner, command.now, draft);
     if (!token) return fail(token.error());
 
     model::Node node{.name = command.node, .joined_at = command.now};

@@ -139,8 +139,6 @@ class Api {
                                                v1::ServerJoinRequest request);
     Answer<v1::ServerJoinResponse> join_server_admitted(v1::ServerJoinRequest request,
                                                         std::string source);
-    [[nodiscard]] bool answered_before(const std::string& token_id, const model::Server& server,
-                                       WallTime now) const;
     [[nodiscard]] Result<v1::ServerJoinResponse> welcome() const;
 
     // members_api.cpp

@@ -1,6 +1,7 @@
 #include "server/server_join.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <format>
 #include <utility>
 
@@ -8,6 +9,7 @@
 #include "base/unique_id.h"
 #include "ca/authority.h"
 #include "config/config_file.h"
+#include "host/files.h"
 #include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
@@ -16,6 +18,7 @@
 #include "model/proto/cluster.pb.h"
 #include "rpc/client.h"
 #include "server/authority_keeper.h"
+#include "server/secret_files.h"
 #include "server/storage.h"
 #include "server/welcome.h"
 #include "tls/x509.h"
@@ -94,9 +97,26 @@ Result<raft::ServerId> own_id(Storage& storage) {
     return id;
 }
 
+std::string own_secret_file(const std::string& data_dir) {
+    return data_dir + "/join-secret";
+}
+
+// The id is public. This is what shows the cluster that the one who asks again is the one whom it
+// let in; kept until there is nothing left to ask for.
+Result<std::string> own_secret(const std::string& data_dir) {
+    const std::string file = own_secret_file(data_dir);
+    std::error_code error;
+    if (std::filesystem::exists(file, error)) return read_secret_file(file);
+    std::string secret = ca::new_token_secret();
+    if (Result<void> kept = write_secret_file(file, secret); !kept)
+        return fail(std::move(kept.error()));
+    return secret;
+}
+
 struct Attempt {
     ca::JoinTokenText token;
     raft::ServerId id = raft::no_server;
+    std::string own_secret;
     tls::CredentialsPtr credentials;
 };
 
@@ -105,6 +125,7 @@ v1::ServerJoinRequest make_request(const Attempt& attempt, const ServerJoinOptio
     v1::ServerJoinRequest request;
     request.set_token_id(attempt.token.id);
     request.set_token_secret(attempt.token.secret);
+    request.set_own_secret(attempt.own_secret);
     *request.mutable_server() = model::to_proto(
         model::Server{.id = attempt.id,
                       .name = attempt.token.server,
@@ -167,7 +188,8 @@ Result<void> keep(const std::string& data_dir, const v1::ServerJoinResponse& res
                                    .intermediate_der = welcome.domain.intermediates.front(),
                                    .intermediate_key_pem = response.intermediate_key()});
     if (!stored) return stored;
-    return store_welcome(data_dir, response.welcome());
+    if (Result<void> joined = store_welcome(data_dir, response.welcome()); !joined) return joined;
+    return host::remove_file(own_secret_file(data_dir));
 }
 
 } // namespace
@@ -187,11 +209,15 @@ io::Task<Result<ServerJoinResult>> join_cluster(ServerJoinOptions options) {
     if (!storage) co_return fail(std::move(storage.error()));
     const Result<raft::ServerId> id = own_id(*storage);
     if (!id) co_return fail(id.error());
+    Result<std::string> secret = own_secret(data_dir);
+    if (!secret) co_return fail(std::move(secret.error()));
     auto credentials = tls::make_credentials({.alpn = {"h2"}, .root_pin = token->root_pin});
     if (!credentials) co_return fail(std::move(credentials.error()));
 
-    const Attempt attempt{
-        .token = std::move(*token), .id = *id, .credentials = std::move(*credentials)};
+    const Attempt attempt{.token = std::move(*token),
+                          .id = *id,
+                          .own_secret = std::move(*secret),
+                          .credentials = std::move(*credentials)};
     const Result<v1::ServerJoinResponse> response = co_await ask_in_turn(attempt, options);
     if (!response) co_return fail(response.error());
     const Result<Welcome> welcome = accept(*response, attempt);

@@ -2,10 +2,11 @@
 // join_token_file.
 //
 // Its raft id is made here, once, and stored before anything is asked, so that an attempt that
-// broke off is gone on with by the next. Everything else comes from a member, over a connection
-// whose other end proved to have the root that the token pins: the trust domain, the authority's
-// keys, who the others are. It is stored last of all, as DATA_DIR/welcome: with that file a server
-// has joined.
+// broke off is gone on with by the next; and so is a secret (DATA_DIR/join-secret), for the id is
+// public and the token may leak: who asks again shows both. Everything else comes from a member,
+// over a connection whose other end proved to have the root that the token pins: the trust domain,
+// the authority's keys, who the others are. It is stored last of all, as DATA_DIR/welcome: with
+// that file a server has joined.
 #pragma once
 
 #include <cstdint>

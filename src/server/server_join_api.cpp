@@ -4,9 +4,11 @@
 #include <format>
 
 #include "base/bytes.h"
+#include "ca/tokens.h"
 #include "io/clock.h"
 #include "log/log.h"
 #include "model/codec.h"
+#include "registry/levels.h"
 #include "server/api.h"
 #include "server/secret_files.h"
 
@@ -21,6 +23,11 @@ Result<std::string> read_key(const std::string& file, bool required) {
     std::error_code error;
     if (!required && !std::filesystem::exists(file, error)) return std::string();
     return read_secret_file(file);
+}
+
+// What the cluster keeps of a joiner's own secret; nothing of one that has none.
+std::string key_of(const std::string& own_secret) {
+    return own_secret.empty() ? std::string() : ca::hash_secret(own_secret);
 }
 
 } // namespace
@@ -40,6 +47,8 @@ Api::Answer<v1::ServerJoinResponse> Api::join_server(const rpc::Caller& caller,
     co_return response;
 }
 
+// A joiner whose answer was lost asks again, with the same secret; what to make of that is the
+// registry's to decide, where the first use is surely known.
 Api::Answer<v1::ServerJoinResponse> Api::join_server_admitted(v1::ServerJoinRequest request,
                                                               std::string source) {
     Result<void> known = co_await check_secret(request.token_id(), request.token_secret());
@@ -48,23 +57,16 @@ Api::Answer<v1::ServerJoinResponse> Api::join_server_admitted(v1::ServerJoinRequ
     if (!server) co_return fail(std::move(server.error()));
     const WallTime now = io::wall_now();
     server->joined_at = now;
-    if (!answered_before(request.token_id(), *server, now)) {
-        Result<registry::Outcome> joined = co_await propose(
-            model::JoinServer{.token_id = request.token_id(), .server = *server, .now = now},
-            {.name = "server:" + server->name, .source = std::move(source)});
-        if (!joined) co_return fail(std::move(joined.error()));
-    }
+    const Actor actor{.name = "server:" + server->name, .source = std::move(source)};
+    model::JoinServer command{.token_id = request.token_id(),
+                              .server = std::move(*server),
+                              .now = now,
+                              .key = key_of(request.own_secret())};
+    // Servers that do not know such keys yet could not remember this one.
+    if (!registry::check_level(model::level_of(command), tables())) command.key.clear();
+    Result<registry::Outcome> joined = co_await propose(std::move(command), actor);
+    if (!joined) co_return fail(std::move(joined.error()));
     co_return welcome();
-}
-
-// The answer was lost on its way: the same server, shown by its id, may have it again as long as
-// the token lives.
-bool Api::answered_before(const std::string& token_id, const model::Server& server,
-                          WallTime now) const {
-    const auto* token = tables().get<model::JoinToken>(token_id);
-    const model::Server* row = tables().server(server.id);
-    return token != nullptr && token->used_at != 0 && now < token->expires_at && row != nullptr &&
-           row->name == server.name && token->server == server.name;
 }
 
 Result<v1::ServerJoinResponse> Api::welcome() const {

@@ -111,7 +111,7 @@ std::vector<Command> commands() {
         SyncNode{"web-1", "eu/a", samples::node().tunnel, "0.1.0", {samples::instance()}},
         SetNodeAlive{"web-1", true},
         SetTrustDomain{samples::trust_domain()},
-        JoinServer{"00ff", samples::server(), 5},
+        JoinServer{"00ff", samples::server(), 5, std::string(32, 'k')},
         PutServer{samples::server()},
         RemoveServer{0xfedcba9876543210},
         Rollback{12},
@@ -136,6 +136,13 @@ TEST_CASE("every command is read back as it was") {
     }
 }
 
+TEST_CASE("a server's join is of the level that its fields need") {
+    JoinServer join{"00ff", samples::server(), 5};
+    CHECK(level_of(join) == 1);
+    join.key = std::string(32, 'k');
+    CHECK(level_of(join) == 2);
+}
+
 TEST_CASE("commands that this version does not know are refused") {
     const CommandEnvelope envelope{.command = RevokeJoinToken{"00"}, .actor = "", .proposed_at = 0};
     v1::CommandEnvelope message;
@@ -144,7 +151,7 @@ TEST_CASE("commands that this version does not know are refused") {
     const Error newer = decode_command(message.SerializeAsString()).error();
     CHECK(newer.code == ErrorCode::unimplemented);
     CHECK(newer.message ==
-          "reading a command: it is of level 2, this version knows levels up to 1: a newer hawser "
+          "reading a command: it is of level 3, this version knows levels up to 2: a newer hawser "
           "wrote it");
     message.set_version(0);
     CHECK_FALSE(decode_command(message.SerializeAsString()).has_value());

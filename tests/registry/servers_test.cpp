@@ -45,6 +45,62 @@ TEST_CASE("a server joins with its token, once") {
     CHECK(mesh.refused(join).message.starts_with("join token 'aa' was used already"));
 }
 
+TEST_CASE("a server's join is repeated for its secret, not for its id, while the token lives") {
+    Mesh mesh;
+    mesh.done(model::PutServer{make_server(1, "s1", 2)});
+    mesh.done(token_for_server("aa", "s2"));
+    const model::JoinServer join{.token_id = "aa",
+                                 .server = make_server(2, "s2", 2),
+                                 .now = now,
+                                 .key = std::string(32, 'k')};
+    model::JoinServer other = join;
+    other.key = "short";
+    CHECK(mesh.refused(other).code == ErrorCode::invalid);
+    mesh.done(join);
+    CHECK(mesh.get<model::JoinToken>("aa").used_key == join.key);
+    model::JoinServer again = join;
+    again.now = now + 5000;
+    CHECK(mesh.done(again).empty());
+
+    const auto refused_as_used = [&](auto spoil) {
+        model::JoinServer spoilt = again;
+        spoil(spoilt);
+        const Error refusal = mesh.refused(spoilt);
+        return refusal.code == ErrorCode::already_exists &&
+               refusal.message.starts_with("join token 'aa' was used already");
+    };
+    CHECK(refused_as_used([](model::JoinServer& j) { j.key = std::string(32, 'x'); }));
+    CHECK(refused_as_used([](model::JoinServer& j) { j.key.clear(); }));
+    CHECK(refused_as_used([](model::JoinServer& j) { j.server.id = 3; }));
+    CHECK(refused_as_used([](model::JoinServer& j) { j.now = now + 600'000; }));
+    mesh.done(model::RemoveServer{.id = 2});
+    CHECK(refused_as_used([](model::JoinServer&) {}));
+}
+
+TEST_CASE("a server without a secret joins, and nobody may repeat it") {
+    Mesh mesh;
+    mesh.done(model::PutServer{make_server(1, "s1")});
+    mesh.done(token_for_server("aa", "s2"));
+    model::JoinServer join{.token_id = "aa", .server = make_server(2, "s2"), .now = now};
+    mesh.done(join);
+    CHECK(mesh.get<model::JoinToken>("aa").used_key.empty());
+    CHECK(mesh.refused(join).code == ErrorCode::already_exists);
+}
+
+TEST_CASE("a secret is not proposed before all servers know what to do with it") {
+    Mesh mesh;
+    mesh.done(model::PutServer{make_server(1, "s1", 1)});
+    mesh.done(token_for_server("aa", "s2"));
+    const model::JoinServer join{.token_id = "aa",
+                                 .server = make_server(2, "s2", 2),
+                                 .now = now,
+                                 .key = std::string(32, 'k')};
+    const Result<Outcome> early =
+        mesh.registry.check({.command = join, .actor = "test", .proposed_at = now});
+    REQUIRE_FALSE(early.has_value());
+    CHECK(early.error().message.starts_with("this needs feature level 2; upgrade first: s1"));
+}
+
 TEST_CASE("a token is good for whom it names only") {
     Mesh mesh;
     mesh.done(token_for_server("aa", "s2"));

@@ -1,8 +1,14 @@
 // Servers that come and go, as whole programs in one process.
+#include <filesystem>
+
+#include "base/bytes.h"
+#include "model/command.h"
 #include "model/proto/cluster.pb.h"
 #include "server/mesh_fixture.h"
 #include "server/recover.h"
+#include "server/secret_files.h"
 #include "server/server_join.h"
+#include "server/storage.h"
 
 namespace hawser::server::test {
 
@@ -57,6 +63,33 @@ class FurtherServer {
     std::unique_ptr<Server> server;
 };
 
+// What a server asks when it joins.
+v1::ServerJoinRequest join_request(const std::string& token, std::uint64_t id,
+                                   const std::string& own_secret) {
+    const Result<ca::JoinTokenText> text = ca::JoinTokenText::parse(token);
+    REQUIRE(text.has_value());
+    v1::ServerJoinRequest request;
+    request.set_token_id(text->id);
+    request.set_token_secret(text->secret);
+    request.set_own_secret(own_secret);
+    *request.mutable_server() = model::to_proto(model::Server{.id = id,
+                                                              .name = text->server,
+                                                              .addresses = {},
+                                                              .version = "test",
+                                                              .level = model::newest_level});
+    return request;
+}
+
+// As anybody can who has the token's text.
+Result<v1::ServerJoinResponse> ask_to_join(MeshFixture& mesh, v1::ServerJoinRequest request) {
+    const auto pin = tls::sha256(as_bytes(mesh.server->trust_domain().roots.front()));
+    auto client =
+        mesh.runner.run(rpc::Client::connect_tls(mesh.server->endpoint(), mesh.pinned(pin)));
+    if (!client) FAIL(client.error().message);
+    return mesh.runner.run(
+        (*client)->call<v1::ServerJoinResponse>("/hawser.v1.Peer/Join", std::move(request)));
+}
+
 std::size_t voters(const MeshFixture& mesh) {
     return mesh.server->raft_status().configuration.voters.size();
 }
@@ -96,6 +129,57 @@ TEST_CASE("a further server joins with its token, votes, and is removed again") 
     mesh.runner.until([&] { return voters(mesh) == 1; });
     mesh.runner.until([&] { return mesh.server->registry().tables().servers().size() == 1; });
     CHECK(mesh.apply({make_service("alone")}).has_value());
+}
+
+TEST_CASE("a used token gives the authority's keys to nobody but its user") {
+    MeshFixture mesh;
+    const std::string token = server_token(mesh, "s2");
+    const auto first = ask_to_join(mesh, join_request(token, 7, std::string(32, 'a')));
+    if (!first) FAIL(first.error().message);
+    CHECK_FALSE(first->intermediate_key().empty());
+    const auto again = ask_to_join(mesh, join_request(token, 7, std::string(32, 'a')));
+    if (!again) FAIL(again.error().message);
+    CHECK(again->SerializeAsString() == first->SerializeAsString());
+
+    const auto refused = [&](std::uint64_t id, const std::string& own_secret) {
+        const auto answer = ask_to_join(mesh, join_request(token, id, own_secret));
+        return !answer && answer.error().code == ErrorCode::already_exists &&
+               answer.error().message.contains("was used already");
+    };
+    CHECK(refused(7, std::string(32, 'b')));
+    CHECK(refused(7, tls::sha256(as_bytes(std::string(32, 'a'))))); // what the cluster keeps
+    CHECK(refused(7, ""));
+    CHECK(refused(8, std::string(32, 'a')));
+    CHECK(mesh.server->registry().tables().server(8) == nullptr);
+}
+
+TEST_CASE("a server that shows no secret joins, once") {
+    MeshFixture mesh;
+    const v1::ServerJoinRequest request = join_request(server_token(mesh, "s2"), 7, "");
+    REQUIRE(ask_to_join(mesh, request).has_value());
+    const auto again = ask_to_join(mesh, request);
+    REQUIRE_FALSE(again.has_value());
+    CHECK(again.error().code == ErrorCode::already_exists);
+}
+
+TEST_CASE("a server whose answer was lost has it when it asks again") {
+    MeshFixture mesh;
+    FurtherServer second(mesh, "s2");
+    const std::string token = server_token(mesh, "s2");
+    ca::JoinTokenText astray = *ca::JoinTokenText::parse(token);
+    astray.root_pin[0] = static_cast<char>(astray.root_pin[0] ^ 1);
+    REQUIRE_FALSE(second.join(astray.to_text()).has_value()); // breaks off: no server has that root
+    const std::string secret_file = second.config.data_dir + "/join-secret";
+    const Result<std::string> secret = read_secret_file(secret_file); // and so of mode 0600
+    if (!secret) FAIL(secret.error().message);
+    CHECK(secret->size() == 32);
+    const raft::ServerId id = open_storage(second.config.data_dir)->log.id();
+    REQUIRE(ask_to_join(mesh, join_request(token, id, *secret)).has_value()); // and lost
+
+    const Result<ServerJoinResult> joined = second.join(token);
+    if (!joined) FAIL(joined.error().message);
+    CHECK_FALSE(joined->already);
+    CHECK_FALSE(std::filesystem::exists(secret_file));
 }
 
 TEST_CASE("the last server cannot be removed") {
