@@ -43,6 +43,7 @@ struct ChangeOptions {
 struct RecoverOptions {
     std::string config = default_config;
     std::string confirm;
+    bool although_others_answer = false;
     bool json = false;
 };
 
@@ -140,18 +141,46 @@ int remove(const ChangeOptions& options) {
         return done;
     }
     print_line(removed->gone()
-                   ? std::format("server '{}' is no member any more; stop it, and remove its data "
-                                 "directory before it joins again",
-                                 options.server)
+                   ? std::format("server '{}' is no member any more", options.server)
                    : std::format("server '{}' hands leadership over, then it is no member any "
-                                 "more; see hawser members",
+                                 "more; see hawser members on another server",
                                  options.server));
+    print_line("next: stop it, and move its data directory away: it still holds the keys of the");
+    print_line("certificate authority, and with it there the server cannot join again");
     return done;
 }
 
 // --- recover ----------------------------------------------------------------------------------
 
+std::vector<server::Recovery::Other> answering(const server::Recovery& plan) {
+    std::vector<server::Recovery::Other> answering = plan.others;
+    std::erase_if(answering, [](const auto& other) { return !other.answers_at; });
+    return answering;
+}
+
+void say_who_answers(const server::Recovery& plan) {
+    for (const server::Recovery::Other& other : plan.others) {
+        print_line(std::format("Server '{}' {}.", other.name,
+                               other.answers_at
+                                   ? std::format("answers at {} now", other.answers_at->to_string())
+                                   : "does not answer"));
+    }
+}
+
+// A majority need not know that this server misses it.
+Result<void> check_others_gone(const server::Recovery& plan, const RecoverOptions& options) {
+    const std::vector<server::Recovery::Other> there = answering(plan);
+    if (there.empty() || options.although_others_answer) return {};
+    return fail(ErrorCode::failed_precondition,
+                std::format("server '{}' answers at {} now: this would be a second cluster beside "
+                            "it. Start this server again instead, or say "
+                            "--although-others-answer",
+                            there.front().name, there.front().answers_at->to_string()));
+}
+
 void explain(const server::Recovery& plan, const RecoverOptions& options) {
+    say_who_answers(plan);
+    print_line("");
     print_line(std::format("Server '{}' would go on alone, with the registry of {} as of index {}.",
                            plan.server, plan.trust_domain, plan.index));
     print_line("");
@@ -159,17 +188,38 @@ void explain(const server::Recovery& plan, const RecoverOptions& options) {
     print_line(
         "  - Lost is what was written after that index on other servers, acknowledged or not.");
     print_line("  - The end of its log counts, whether the others had agreed on it or not.");
-    for (const std::string& name : plan.others) {
+    for (const server::Recovery::Other& other : plan.others) {
         print_line(std::format(
             "  - Server '{}' is no member any more. It must never start with its data again.",
-            name));
+            other.name));
     }
     print_line("  - Further servers join anew: hawser token create --for-server NAME");
     print_line("  - Agents keep serving, and take this registry over when they reach it.");
     print_line("");
-    print_line("Make a copy of the data directory first. To go on:");
-    print_line(std::format("  hawser server recover -c {} --confirm {}", options.config,
-                           plan.trust_domain));
+    const bool alone = answering(plan).empty();
+    if (!alone) {
+        print_line("Others answer, so it is refused: it would be a second cluster beside theirs.");
+        print_line("Start this server again instead.");
+    }
+    print_line(std::format("{} a copy of the data directory first. To go on:",
+                           alone ? "Make" : "If it must be, make"));
+    print_line(std::format("  hawser server recover -c {} --confirm {}{}", options.config,
+                           plan.trust_domain, alone ? "" : " --although-others-answer"));
+}
+
+nlohmann::json to_json(const server::Recovery& plan, bool did) {
+    nlohmann::json others = nlohmann::json::array();
+    nlohmann::json there = nlohmann::json::object();
+    for (const server::Recovery::Other& other : plan.others) {
+        others.push_back(other.name);
+        if (other.answers_at) there[other.name] = other.answers_at->to_string();
+    }
+    return {{"done", did},
+            {"trust_domain", plan.trust_domain},
+            {"server", plan.server},
+            {"others", std::move(others)},
+            {"answering", std::move(there)},
+            {"index", plan.index}};
 }
 
 int recover(const RecoverOptions& options) {
@@ -185,16 +235,15 @@ int recover(const RecoverOptions& options) {
                                                        plan->trust_domain, options.confirm)});
     }
     if (confirmed) {
+        if (const Result<void> gone = check_others_gone(*plan, options); !gone)
+            return report(gone.error());
         const Result<server::Recovery> recovered = server::recover(*config);
         if (!recovered) return report(recovered.error());
     }
     if (options.json) {
-        print_json({{"done", confirmed},
-                    {"trust_domain", plan->trust_domain},
-                    {"server", plan->server},
-                    {"others", plan->others},
-                    {"index", plan->index}});
+        print_json(to_json(*plan, confirmed));
     } else if (confirmed) {
+        say_who_answers(*plan);
         print_line(std::format("server '{}' is the only member now, at index {}; next: start it",
                                plan->server, plan->index));
     } else {
@@ -246,10 +295,13 @@ void add_recover_verb(CLI::App& server, Action& chosen) {
     verb.add_option("--confirm", options->confirm,
                     "the mesh's trust domain: without it, only says what would be lost")
         ->type_name("DOMAIN");
+    verb.add_flag("--although-others-answer", options->although_others_answer,
+                  "also while another server answers: makes a second cluster");
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer(
         "Offline: the server must not be running. Of several that are left, take the one with the\n"
-        "highest index. From a snapshot instead: hawser snapshot restore.\n"
+        "highest index; the others must never start with their old data again. Refused while\n"
+        "another server answers. From a snapshot instead: hawser snapshot restore.\n"
         "Example:\n  sudo hawser server recover");
     on_chosen(verb, chosen, options, recover);
 }

@@ -1,10 +1,14 @@
 #include "server/recover.h"
 
 #include <algorithm>
+#include <asio/this_coro.hpp>
+#include <chrono>
 #include <format>
 #include <utility>
 
 #include "base/unique_id.h"
+#include "io/socket.h"
+#include "io/task_group.h"
 #include "model/command.h"
 #include "registry/registry.h"
 #include "server/only_member.h"
@@ -80,19 +84,54 @@ Recovery describe(const Survivor& survivor, const config::ServerConfig& config) 
                       .others = {},
                       .index = survivor.registry.index()};
     for (const model::Server* server : survivor.registry.tables().servers()) {
-        if (server->id != survivor.id) recovery.others.push_back(server->name);
+        if (server->id != survivor.id)
+            recovery.others.push_back({.name = server->name, .addresses = server->addresses});
     }
     return recovery;
 }
 
-} // namespace
-
-Result<Recovery> plan_recovery(const config::ServerConfig& config) {
+Result<Recovery> read_plan(const config::ServerConfig& config) {
     Result<Storage> storage = open_storage(config.data_dir);
     if (!storage) return fail(std::move(storage.error()));
     const Result<Survivor> survivor = read_survivor(*storage);
     if (!survivor) return fail(survivor.error());
     return describe(*survivor, config);
+}
+
+// --- are the others gone? ---------------------------------------------------------------------
+
+constexpr std::chrono::milliseconds dial_timeout{2'000};
+
+// Not with TLS: one whose certificate is wrong runs all the same.
+io::Task<void> dial(Endpoint address, std::optional<Endpoint>& answers_at) {
+    const Result<io::Socket> socket = co_await io::connect_tcp(co_await asio::this_coro::executor,
+                                                               address, {.timeout = dial_timeout});
+    if (socket) answers_at = address;
+}
+
+io::Task<void> dial_all(std::vector<Recovery::Other>& others, io::Loop& loop) {
+    io::TaskGroup tasks(loop.executor());
+    for (Recovery::Other& other : others) {
+        for (const Endpoint& address : other.addresses)
+            tasks.spawn(dial(address, other.answers_at));
+    }
+    co_await tasks.join();
+    loop.stop();
+}
+
+void dial_others(Recovery& plan) {
+    io::Loop loop("recover");
+    io::TaskGroup tasks(loop.executor());
+    tasks.spawn(dial_all(plan.others, loop));
+    loop.run();
+}
+
+} // namespace
+
+Result<Recovery> plan_recovery(const config::ServerConfig& config) {
+    Result<Recovery> plan = read_plan(config);
+    if (plan) dial_others(*plan);
+    return plan;
 }
 
 Result<Recovery> recover(const config::ServerConfig& config) {

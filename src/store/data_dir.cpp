@@ -44,8 +44,9 @@ std::string holder_of(int lock) {
 Result<void> take(int lock, const std::string& path) {
     if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return fail_errno(errno, "locking " + path);
-        return fail(ErrorCode::failed_precondition,
-                    std::format("{} uses the data directory {}", holder_of(lock), path));
+        return fail(
+            ErrorCode::failed_precondition,
+            std::format("{} uses the data directory {}: stop it first", holder_of(lock), path));
     }
     const std::string pid = std::format("{}\n", ::getpid());
     if (::ftruncate(lock, 0) != 0 || ::pwrite(lock, pid.data(), pid.size(), 0) < 0) {

@@ -99,7 +99,8 @@ def test_the_leader_is_removed(mesh):
     cluster = Cluster(mesh)
     leader = cluster.leader()
     cluster.servers.remove(leader)
-    leader.output("server", "remove", leader.host.name)
+    told = leader.output("server", "remove", leader.host.name)
+    check_contains(told, "move its data directory away", "what to do with it")
     cluster.wait_voters(2)
     must_write(cluster.servers[0], "after")
 
@@ -148,11 +149,20 @@ def test_one_server_goes_on_when_the_others_are_gone_for_good(mesh):
     must_write(cluster.leader(), "kept")
     survivor = cluster.servers[1]
     cluster.wait_equal(cluster.servers)
-    for server in cluster.servers:
-        server.kill_9()
     recover = ("server", "recover", "-c", survivor.config_path)
+    check_contains(survivor.host.run(mesh.binary, *recover).stderr, "stop it first", "it runs")
+    survivor.kill_9()
+    plan = survivor.host.run(mesh.binary, *recover)
+    check_contains(plan.stdout, f"Server 's1' answers at {cluster.servers[0].address} now.", "who")
+    alive = survivor.host.run(mesh.binary, *recover, "--confirm", "hawser.local")
+    check_equal(alive.returncode, 1, "while others answer")
+    check_contains(alive.stderr, "--although-others-answer", "why")
+    for server in cluster.servers:
+        if server is not survivor:
+            server.kill_9()
     plan = survivor.host.run(mesh.binary, *recover)
     check_equal(plan.returncode, 1, "without confirmation")
+    check_contains(plan.stdout, "Server 's1' does not answer.", "who")
     check_contains(plan.stdout, "Server 's1' is no member any more", "what it means")
     wrong = survivor.host.run(mesh.binary, *recover, "--confirm", "other.mesh")
     check_equal(wrong.returncode, 2, "with the wrong name")

@@ -38,7 +38,8 @@ TEST_CASE("a second server is refused and told whose it is") {
         REQUIRE_FALSE(second.has_value());
         CHECK(second.error().code == ErrorCode::failed_precondition);
         CHECK(second.error().message == "another server (pid " + std::to_string(::getpid()) +
-                                            ") uses the data directory " + path);
+                                            ") uses the data directory " + path +
+                                            ": stop it first");
     }
     CHECK(DataDir::open(path).has_value());
 }
