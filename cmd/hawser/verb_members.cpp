@@ -91,6 +91,9 @@ int run(const Options& options) {
     const auto status = client.call<v1::ServerStatusResponse>("/hawser.v1.Api/ServerStatus",
                                                               v1::ServerStatusRequest());
     if (!status) return client.report(status.error());
+    // It is of no cluster any more, which it says last.
+    if (status->members().empty() && !status->warnings().empty())
+        return report({ErrorCode::failed_precondition, *status->warnings().rbegin()});
     if (!options.json) {
         print(*status);
         return done;

@@ -162,8 +162,13 @@ Api::Answer<Response> Api::guarded(Access access, Answer<Response> (Api::*method
     co_return co_await (this->*method)(std::move(*actor), std::move(request));
 }
 
+// One that was removed has nobody to wait for; it may learn of that only meanwhile.
 io::Task<Result<void>> Api::become_current() {
-    return parts_.raft.read_barrier(longest_read);
+    Result<void> member = parts_.upkeep.check_member();
+    if (!member) co_return member;
+    Result<void> reached = co_await parts_.raft.read_barrier(longest_read);
+    if (!reached) member = parts_.upkeep.check_member();
+    co_return member ? reached : member;
 }
 
 Result<Actor> Api::admit(std::string_view path, model::Role least, const rpc::Caller& caller) {
@@ -177,10 +182,12 @@ Result<Actor> Api::admit(std::string_view path, model::Role least, const rpc::Ca
 }
 
 io::Task<Result<registry::Outcome>> Api::propose(model::Command command, Actor actor) {
-    return parts_.raft.propose({.command = std::move(command),
-                                .actor = std::move(actor.name),
-                                .proposed_at = io::wall_now(),
-                                .source = std::move(actor.source)});
+    if (Result<void> member = parts_.upkeep.check_member(); !member)
+        co_return fail(std::move(member.error()));
+    co_return co_await parts_.raft.propose({.command = std::move(command),
+                                            .actor = std::move(actor.name),
+                                            .proposed_at = io::wall_now(),
+                                            .source = std::move(actor.source)});
 }
 
 } // namespace hawser::server

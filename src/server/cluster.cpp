@@ -1,5 +1,6 @@
 #include "server/cluster.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace hawser::server {
@@ -32,6 +33,16 @@ Membership Cluster::registered() const {
             {.id = server->id, .name = server->name, .addresses = server->addresses});
     }
     return membership;
+}
+
+bool Cluster::removed() const {
+    const std::vector<Member> known = directory_.membership().members;
+    if (!known.empty() && !std::ranges::contains(known, self().id, &Member::id)) return true;
+    if (parts_.raft.leads()) return false;
+    const std::vector<Peers::Status> links = peers_.status();
+    const auto connected = [](const Peers::Status& peer) { return peer.link.connected; };
+    const auto refused = [](const Peers::Status& peer) { return peer.link.refused; };
+    return std::ranges::none_of(links, connected) && std::ranges::any_of(links, refused);
 }
 
 void Cluster::start() {

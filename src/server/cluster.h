@@ -61,6 +61,9 @@ class Cluster {
     [[nodiscard]] io::Task<void> join() { return peers_.join(); }
 
     [[nodiscard]] std::vector<Peers::Status> links() const { return peers_.status(); }
+    // This server was a member once, and is none any more: so the registry says or, where it never
+    // heard of that, whom it tried to reach.
+    [[nodiscard]] bool removed() const;
 
   private:
     [[nodiscard]] Membership registered() const;

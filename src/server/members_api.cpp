@@ -80,6 +80,8 @@ Api::Answer<std::string> Api::led(std::string path, model::Role least, const rpc
     if (!actor) co_return fail(std::move(actor.error()));
     if (parts_.raft.leads())
         co_return co_await answer_for(path, std::move(request), std::move(*actor));
+    if (Result<void> member = parts_.upkeep.check_member(); !member)
+        co_return fail(std::move(member.error()));
     co_return co_await parts_.upkeep.ask_leader(std::move(path), std::move(request),
                                                 std::move(*actor), ask_timeout);
 }
@@ -118,8 +120,9 @@ Api::Answer<v1::MembersResponse> Api::members(Actor, v1::MembersRequest) {
     co_return response;
 }
 
-// As the leader sees them, if it can be asked.
+// As the leader sees them, if it can be asked. One that was removed knows of nobody.
 io::Task<void> Api::add_members(v1::ServerStatusResponse& status) {
+    if (!parts_.upkeep.check_member()) co_return;
     const Actor self{.name = "server:" + parts_.config.node};
     Result<v1::MembersResponse> members = v1::MembersResponse();
     if (!parts_.raft.leads() && parts_.raft.status().leader != raft::no_server) {
@@ -134,10 +137,8 @@ io::Task<void> Api::add_members(v1::ServerStatusResponse& status) {
 
 void Api::add_member_warnings(v1::ServerStatusResponse& status) const {
     const RaftStatus raft = parts_.raft.status();
-    if (parts_.upkeep.removed()) {
-        status.add_warnings(
-            "this server was removed from the cluster: stop it; to join again it needs an empty "
-            "data directory and a new token");
+    if (const Result<void> member = parts_.upkeep.check_member(); !member) {
+        status.add_warnings(member.error().message);
         return;
     }
     if (raft.leader == raft::no_server)

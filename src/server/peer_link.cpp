@@ -155,6 +155,7 @@ io::Task<Result<void>> PeerLink::greet(rpc::MessageStream& stream) {
     // A refusal comes as the end of the stream: reading tells why.
     (void)co_await stream.write(encode(greeting), greeting_timeout);
     Result<std::optional<std::string>> bytes = co_await stream.read(greeting_timeout);
+    status_.refused = !bytes && bytes.error().code == ErrorCode::permission_denied;
     if (!bytes) co_return fail(std::move(bytes.error()));
     if (!*bytes) co_return fail(ErrorCode::unavailable, "the peer ended the stream");
     Result<PeerGreeting> answer = decode_greeting(**bytes);

@@ -34,8 +34,9 @@ struct PeerLinkParts {
 
 struct PeerLinkStatus {
     bool connected = false;
-    Endpoint address;  // of the connection, or of the last attempt
-    std::string error; // why there is none
+    Endpoint address;     // of the connection, or of the last attempt
+    std::string error;    // why there is none
+    bool refused = false; // the peer said so when it answered last: this server is no member
     std::uint64_t sent_bytes = 0;
     std::uint64_t dropped_messages = 0; // the queue was full, or there was no connection
 };

@@ -18,6 +18,7 @@
 #include "model/proto/cluster.pb.h"
 #include "rpc/client.h"
 #include "server/authority_keeper.h"
+#include "server/removed.h"
 #include "server/secret_files.h"
 #include "server/storage.h"
 #include "server/welcome.h"
@@ -55,23 +56,31 @@ Result<ca::JoinTokenText> server_token(const ServerJoinOptions& options) {
 }
 
 // What is here already, if that makes the token unnecessary or forbids using it.
-Result<std::optional<ServerJoinResult>> look_before(const std::string& data_dir,
-                                                    const ca::JoinTokenText& token) {
+io::Task<Result<std::optional<ServerJoinResult>>> look_before(const ServerJoinOptions& options,
+                                                              const ca::JoinTokenText& token) {
+    const std::string& data_dir = options.config.data_dir;
     Result<std::optional<Welcome>> welcome = load_welcome(data_dir);
-    if (!welcome) return fail(std::move(welcome.error()));
-    if (!*welcome) return std::optional<ServerJoinResult>();
+    if (!welcome) co_return fail(std::move(welcome.error()));
+    if (!*welcome) co_return std::optional<ServerJoinResult>();
     const model::TrustDomain& domain = (*welcome)->domain;
     if (!has_pinned_root(domain, token.root_pin)) {
-        return fail(ErrorCode::failed_precondition,
-                    std::format("{} is of the mesh '{}' already, the token is of another", data_dir,
-                                domain.name));
+        co_return fail(ErrorCode::failed_precondition,
+                       std::format("{} is of the mesh '{}' already, the token is of another",
+                                   data_dir, domain.name));
+    }
+    if (co_await was_removed(options.config, **welcome,
+                             options.servers.empty() ? token.servers : options.servers)) {
+        co_return fail(ErrorCode::failed_precondition,
+                       std::format("server '{}' was removed from the cluster: stop it, move {} "
+                                   "away, then join again",
+                                   token.server, data_dir));
     }
     ServerJoinResult result{
         .server = token.server, .trust_domain = domain.name, .already = true, .others = {}};
     for (const model::Server& server : (*welcome)->servers) {
         if (server.name != token.server) result.others.push_back(server.name);
     }
-    return std::optional(std::move(result));
+    co_return std::optional(std::move(result));
 }
 
 Result<bool> is_empty(Storage& storage) {
@@ -198,7 +207,7 @@ io::Task<Result<ServerJoinResult>> join_cluster(ServerJoinOptions options) {
     Result<ca::JoinTokenText> token = server_token(options);
     if (!token) co_return fail(std::move(token.error()));
     const std::string& data_dir = options.config.data_dir;
-    Result<std::optional<ServerJoinResult>> before = look_before(data_dir, *token);
+    Result<std::optional<ServerJoinResult>> before = co_await look_before(options, *token);
     if (!before) co_return fail(std::move(before.error()));
     if (*before) co_return std::move(**before);
     if (token->expires_at <= io::wall_now()) {

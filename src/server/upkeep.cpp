@@ -59,10 +59,11 @@ void Upkeep::start() {
     tasks_.spawn(keep_own_row());
 }
 
-bool Upkeep::removed() const {
-    const std::vector<const model::Server*> servers = parts_.raft.registry().tables().servers();
-    if (servers.empty()) return false;
-    return parts_.raft.registry().tables().server(parts_.raft.id()) == nullptr;
+Result<void> Upkeep::check_member() const {
+    if (!parts_.cluster.removed()) return {};
+    return fail(ErrorCode::failed_precondition,
+                "this server was removed from the cluster; stop it, and move its data directory "
+                "away");
 }
 
 // --- what others ask --------------------------------------------------------------------------

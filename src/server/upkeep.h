@@ -53,8 +53,8 @@ class Upkeep {
                                                            Actor actor,
                                                            std::chrono::milliseconds timeout);
 
-    // This server was a member once, and is none any more.
-    [[nodiscard]] bool removed() const;
+    // Fails, with what to do, where this server was a member once and is none any more.
+    [[nodiscard]] Result<void> check_member() const;
 
   private:
     // upkeep.cpp

@@ -90,6 +90,17 @@ Result<v1::ServerJoinResponse> ask_to_join(MeshFixture& mesh, v1::ServerJoinRequ
         (*client)->call<v1::ServerJoinResponse>("/hawser.v1.Peer/Join", std::move(request)));
 }
 
+// A removed server that still runs, as its operators find it.
+Error refusal_of(MeshFixture& mesh, const FurtherServer& server) {
+    auto client = mesh.runner.run(rpc::Client::connect_unix(server.config.socket));
+    if (!client) FAIL(client.error().message);
+    v1::GetRequest request;
+    request.set_kind("service");
+    const auto got =
+        mesh.runner.run((*client)->call<v1::GetResponse>("/hawser.v1.Api/Get", request));
+    return got ? Error() : got.error();
+}
+
 std::size_t voters(const MeshFixture& mesh) {
     return mesh.server->raft_status().configuration.voters.size();
 }
@@ -129,6 +140,13 @@ TEST_CASE("a further server joins with its token, votes, and is removed again") 
     mesh.runner.until([&] { return voters(mesh) == 1; });
     mesh.runner.until([&] { return mesh.server->registry().tables().servers().size() == 1; });
     CHECK(mesh.apply({make_service("alone")}).has_value());
+
+    // It runs on, and says what it is. With its old data it cannot come back.
+    mesh.runner.until(
+        [&] { return refusal_of(mesh, second).message.contains("this server was removed"); });
+    CHECK(second.join(server_token(mesh, "s2")).error().message.contains("was removed"));
+    second.stop();
+    CHECK(second.join(server_token(mesh, "s2")).error().message.contains("was removed"));
 }
 
 TEST_CASE("a used token gives the authority's keys to nobody but its user") {
