@@ -90,7 +90,17 @@ def test_a_server_is_removed_and_another_takes_its_place(mesh):
     # The removed one comes back, and nobody listens to it.
     gone.launch()
     wait_until(lambda: "not a member" in gone.process.log(), 15, "it is refused")
-    check_equal(write(gone, "from-outside").returncode, 1, "a write through the removed one")
+    for command in (["members"], ["get", "service"], ["server", "transfer"]):
+        refused = gone.hawser(*command)
+        check_equal(refused.returncode, 1, f"{command} on the removed one")
+        check_contains(refused.stderr, "this server was removed from the cluster", f"{command}")
+    check_contains(write(gone, "from-outside").stderr, "was removed", "a write through it")
+    check_contains(" ".join(gone.status()["warnings"]), "was removed", "its status")
+    token = json.loads(leader.output("token", "create", "--for-server", gone.host.name, "--json"))
+    again = gone.host.run(mesh.binary, "server", "join", token["token"], "-c", gone.config_path)
+    check_equal(again.returncode, 1, "joining again with its old data")
+    check_contains(again.stderr, f"was removed from the cluster: stop it, move {gone.data_dir} away",
+                   "what to do")
     cluster.wait_voters(3)
     check_equal(web.host.call(fetch, uid=WEB_UID), "hello", "web's call")
 
