@@ -104,14 +104,15 @@ void add_get(CLI::App& root, Action& chosen) {
     CLI::Option& watch = *verb.add_flag(
         "--watch", options->watch,
         "go on with every change, a line each; ends when a change can no longer be told");
-    verb.add_option("--from", options->from, "with --watch: only what changed after this index")
-        ->type_name("INDEX")
-        ->needs(&watch);
+    CLI::Option& from = *verb.add_option("--from", options->from,
+                                         "with --watch: only what changed after this index")
+                             ->type_name("INDEX")
+                             ->needs(&watch);
     verb.add_option("--epoch", options->epoch,
                     "with --from: the epoch that came with the index; ends at once if the registry "
                     "was restored or recovered since")
         ->type_name("EPOCH")
-        ->needs(&watch);
+        ->needs(&from);
     verb.add_flag("--stale", options->stale,
                   "what this server has, also while no server leads; says how old it may be")
         ->excludes(&watch);
