@@ -29,6 +29,8 @@ struct ToJson {
     json operator()(const model::JoinToken&) const { return json::object(); }
     json operator()(const model::OperatorToken&) const { return json::object(); }
     json operator()(const model::HistoryEntry&) const { return json::object(); }
+    json operator()(const model::Authority&) const { return json::object(); }
+    json operator()(const model::AuditHead&) const { return json::object(); }
     json operator()(const auto& resource) const { return to_json(resource); }
 };
 
@@ -93,6 +95,13 @@ json to_json(const model::Server& server) {
             {"version", server.version},
             {"level", server.level},
             {"joined_at", time_json(server.joined_at)}};
+}
+
+json to_json(const model::Quarantine& quarantine) {
+    return {{"subject", quarantine.key()},
+            {"reason", quarantine.reason},
+            {"since", time_json(quarantine.since)},
+            {"by", quarantine.by}};
 }
 
 json to_json(const model::Change& row) {

@@ -15,6 +15,7 @@ namespace hawser::cmd {
 [[nodiscard]] nlohmann::json to_json(const model::Policy& policy);
 [[nodiscard]] nlohmann::json to_json(const model::TrustDomain& domain);
 [[nodiscard]] nlohmann::json to_json(const model::Server& server);
+[[nodiscard]] nlohmann::json to_json(const model::Quarantine& quarantine);
 // Of a row; tokens and history have no JSON form here, they have commands of their own.
 [[nodiscard]] nlohmann::json to_json(const model::Change& row);
 

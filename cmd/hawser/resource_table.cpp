@@ -79,6 +79,11 @@ struct FieldsOf {
                 {"VERSION", server.version},
                 {"LEVEL", std::to_string(server.level)}};
     }
+    Fields operator()(const model::Quarantine& quarantine) const {
+        return {{"SINCE", format_time(quarantine.since)},
+                {"BY", quarantine.by},
+                {"REASON", quarantine.reason}};
+    }
     Fields operator()(const auto&) const { return {}; } // nobody reads the others as rows
 };
 

@@ -122,24 +122,6 @@ Result<PolicyMode> from_enum(v1::PolicyMode value) {
     }
 }
 
-v1::Role to_enum(Role value) {
-    switch (value) {
-        case Role::reader: return v1::ROLE_READER;
-        case Role::operator_: return v1::ROLE_OPERATOR;
-        case Role::admin: return v1::ROLE_ADMIN;
-    }
-    return v1::ROLE_READER;
-}
-
-Result<Role> from_enum(v1::Role value) {
-    switch (value) {
-        case v1::ROLE_READER: return Role::reader;
-        case v1::ROLE_OPERATOR: return Role::operator_;
-        case v1::ROLE_ADMIN: return Role::admin;
-        default: return no_such_value("role", value);
-    }
-}
-
 std::vector<std::string> to_vector(const google::protobuf::RepeatedPtrField<std::string>& field) {
     return {field.begin(), field.end()};
 }
@@ -312,24 +294,6 @@ Result<JoinToken> from_proto(const v1::JoinToken& message) {
                      .used_key = message.used_key()};
 }
 
-v1::OperatorToken to_proto(const OperatorToken& token) {
-    v1::OperatorToken message;
-    message.set_id(token.id);
-    message.set_secret_hash(token.secret_hash);
-    message.set_role(to_enum(token.role));
-    message.set_created_at_ms(token.created_at);
-    return message;
-}
-
-Result<OperatorToken> from_proto(const v1::OperatorToken& message) {
-    const Result<Role> role = from_enum(message.role());
-    if (!role) return fail(role.error());
-    return OperatorToken{.id = message.id(),
-                         .secret_hash = message.secret_hash(),
-                         .role = *role,
-                         .created_at = message.created_at_ms()};
-}
-
 v1::TrustDomain to_proto(const TrustDomain& domain) {
     v1::TrustDomain message;
     message.set_name(domain.name);
@@ -340,6 +304,7 @@ v1::TrustDomain to_proto(const TrustDomain& domain) {
     message.mutable_intermediates()->Assign(domain.intermediates.begin(),
                                             domain.intermediates.end());
     message.set_epoch(domain.epoch);
+    message.set_epoch_since_ms(domain.epoch_since);
     return message;
 }
 
@@ -354,7 +319,8 @@ Result<TrustDomain> from_proto(const v1::TrustDomain& message) {
                        .vip6 = *vip6,
                        .roots = to_vector(message.roots()),
                        .intermediates = to_vector(message.intermediates()),
-                       .epoch = message.epoch()};
+                       .epoch = message.epoch(),
+                       .epoch_since = message.epoch_since_ms()};
 }
 
 } // namespace hawser::model

@@ -21,6 +21,10 @@ namespace hawser::model {
 [[nodiscard]] v1::Server to_proto(const Server& server);
 [[nodiscard]] v1::HistoryEntry to_proto(const HistoryEntry& entry);
 [[nodiscard]] v1::TrustDomain to_proto(const TrustDomain& domain);
+[[nodiscard]] v1::Authority to_proto(const Authority& authority);
+[[nodiscard]] v1::Quarantine to_proto(const Quarantine& quarantine);
+[[nodiscard]] v1::AuditHead to_proto(const AuditHead& head);
+[[nodiscard]] v1::Role to_proto(Role role);
 [[nodiscard]] v1::Endpoint to_proto(const Endpoint& endpoint);
 [[nodiscard]] v1::Health to_proto(Health health);
 
@@ -33,6 +37,10 @@ namespace hawser::model {
 [[nodiscard]] Result<Server> from_proto(const v1::Server& message);
 [[nodiscard]] Result<HistoryEntry> from_proto(const v1::HistoryEntry& message);
 [[nodiscard]] Result<TrustDomain> from_proto(const v1::TrustDomain& message);
+[[nodiscard]] Result<Authority> from_proto(const v1::Authority& message);
+[[nodiscard]] Result<Quarantine> from_proto(const v1::Quarantine& message);
+[[nodiscard]] Result<AuditHead> from_proto(const v1::AuditHead& message);
+[[nodiscard]] Result<Role> from_proto(v1::Role role);
 [[nodiscard]] Result<Endpoint> from_proto(const v1::Endpoint& message);
 [[nodiscard]] Result<Health> from_proto(v1::Health health);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -18,6 +19,7 @@ namespace hawser::model {
 struct InitTrust {
     TrustDomain domain;
     OperatorToken first_operator;
+    std::optional<Authority> authority{}; // since level 3
 };
 
 // A resource must be as its author saw it: last changed at `index`, or not there if that is 0.
@@ -36,7 +38,7 @@ struct ApplyResources {
 };
 
 struct DeleteResource {
-    Kind kind{}; // service, policy or node
+    Kind kind{}; // service, policy or node; since level 3 quarantine, which that ends
     std::string name;
     std::uint64_t if_index = 0; // 0: whatever it is
 };
@@ -97,14 +99,46 @@ struct SetNodeAlive {
     bool alive = false;
 };
 
-// A new intermediate or root set.
+// Another set of certificates, without keys: what level 3 has SetAuthority for.
 struct SetTrustDomain {
     TrustDomain domain;
 };
 
-using Command = std::variant<InitTrust, ApplyResources, DeleteResource, CreateJoinToken,
-                             RevokeJoinToken, JoinNode, SyncNode, SetNodeAlive, SetTrustDomain,
-                             JoinServer, PutServer, RemoveServer, Rollback>;
+// Makes the authority what it is from now on, if it was last changed at `if_index` (0: there is
+// none yet), and the trust domain name its certificates. Since level 3, as all that follow.
+struct SetAuthority {
+    Authority authority;
+    std::uint64_t if_index = 0;
+};
+
+struct PutQuarantine {
+    Quarantine quarantine;
+};
+
+struct CreateOperatorToken {
+    OperatorToken token;
+};
+
+struct RevokeOperatorToken {
+    std::string id;
+};
+
+// A new secret for a token that stays what it is.
+struct RotateOperatorToken {
+    std::string id;
+    std::string secret_hash;
+    WallTime previous_until = 0; // the one before is good until then
+};
+
+struct PutAuditHead {
+    AuditHead head;
+};
+
+using Command =
+    std::variant<InitTrust, ApplyResources, DeleteResource, CreateJoinToken, RevokeJoinToken,
+                 JoinNode, SyncNode, SetNodeAlive, SetTrustDomain, JoinServer, PutServer,
+                 RemoveServer, Rollback, SetAuthority, PutQuarantine, CreateOperatorToken,
+                 RevokeOperatorToken, RotateOperatorToken, PutAuditHead>;
 
 // Who asked, for history: "operator:abcd", "node:web-1", "uid:0", "server:s1"; and from where.
 struct CommandEnvelope {
@@ -118,7 +152,7 @@ struct CommandEnvelope {
 // entry. So what an entry can say has levels: a command, or a field of one, or a new rule for
 // applying it, belongs to the level with which it came. A server proposes only what all servers
 // know (registry/levels.h) and stops at an entry that it does not.
-inline constexpr std::uint32_t newest_level = 2; // that this program knows
+inline constexpr std::uint32_t newest_level = 3; // that this program knows
 [[nodiscard]] std::uint32_t level_of(const Command& command);
 
 [[nodiscard]] std::string encode(const CommandEnvelope& envelope);

@@ -2,6 +2,7 @@
 #include <format>
 
 #include "model/codec.h"
+#include "model/command_reader.h"
 #include "model/serialization.h"
 
 namespace hawser::model {
@@ -15,6 +16,8 @@ struct Writer {
     void operator()(const InitTrust& command) const {
         *message.mutable_init_trust()->mutable_domain() = to_proto(command.domain);
         *message.mutable_init_trust()->mutable_first_operator() = to_proto(command.first_operator);
+        if (command.authority)
+            *message.mutable_init_trust()->mutable_authority() = to_proto(*command.authority);
     }
     void operator()(const ApplyResources& command) const {
         *message.mutable_apply() = to_proto(command);
@@ -61,90 +64,29 @@ struct Writer {
     void operator()(const Rollback& command) const {
         message.mutable_rollback()->set_index(command.index);
     }
+    void operator()(const SetAuthority& command) const {
+        *message.mutable_set_authority()->mutable_authority() = to_proto(command.authority);
+        message.mutable_set_authority()->set_if_index(command.if_index);
+    }
+    void operator()(const PutQuarantine& command) const {
+        *message.mutable_put_quarantine()->mutable_quarantine() = to_proto(command.quarantine);
+    }
+    void operator()(const CreateOperatorToken& command) const {
+        *message.mutable_create_operator_token()->mutable_token() = to_proto(command.token);
+    }
+    void operator()(const RevokeOperatorToken& command) const {
+        message.mutable_revoke_operator_token()->set_id(command.id);
+    }
+    void operator()(const RotateOperatorToken& command) const {
+        v1::RotateOperatorToken& rotate = *message.mutable_rotate_operator_token();
+        rotate.set_id(command.id);
+        rotate.set_secret_hash(command.secret_hash);
+        rotate.set_previous_until_ms(command.previous_until);
+    }
+    void operator()(const PutAuditHead& command) const {
+        *message.mutable_put_audit_head()->mutable_head() = to_proto(command.head);
+    }
 };
-
-Result<Command> read_init_trust(const v1::InitTrust& message) {
-    Result<TrustDomain> domain = from_proto(message.domain());
-    if (!domain) return fail(std::move(domain.error()));
-    Result<OperatorToken> first = from_proto(message.first_operator());
-    if (!first) return fail(std::move(first.error()));
-    return InitTrust{.domain = *std::move(domain), .first_operator = *std::move(first)};
-}
-
-Result<Command> read_delete(const v1::DeleteResource& message) {
-    switch (static_cast<Kind>(message.kind())) {
-        case Kind::service:
-        case Kind::node:
-        case Kind::policy:
-            return DeleteResource{.kind = static_cast<Kind>(message.kind()),
-                                  .name = message.name(),
-                                  .if_index = message.if_index()};
-        default:
-            return fail(ErrorCode::invalid, std::format("a deletion of kind {}", message.kind()));
-    }
-}
-
-Result<Command> read_join_server(const v1::JoinServer& message) {
-    return from_proto(message.server()).transform([&](Server server) -> Command {
-        return JoinServer{.token_id = message.token_id(),
-                          .server = std::move(server),
-                          .now = message.now_ms(),
-                          .key = message.key()};
-    });
-}
-
-// The number of a command that came later than this program: its field is what is left when all
-// that is known is taken away.
-std::uint32_t unknown_command(v1::CommandEnvelope message) {
-    constexpr int tag_bits = 3;
-    message.clear_version();
-    message.clear_actor();
-    message.clear_proposed_at_ms();
-    message.clear_source();
-    const std::string rest = message.SerializeAsString();
-    google::protobuf::io::CodedInputStream fields(
-        reinterpret_cast<const std::uint8_t*>(rest.data()), static_cast<int>(rest.size()));
-    return fields.ReadTag() >> tag_bits;
-}
-
-Result<Command> read_command(const v1::CommandEnvelope& message) {
-    switch (message.command_case()) {
-        case v1::CommandEnvelope::kInitTrust: return read_init_trust(message.init_trust());
-        case v1::CommandEnvelope::kApply: return from_proto(message.apply());
-        case v1::CommandEnvelope::kDelete: return read_delete(message.delete_());
-        case v1::CommandEnvelope::kCreateJoinToken:
-            return from_proto(message.create_join_token().token())
-                .transform(
-                    [](JoinToken token) -> Command { return CreateJoinToken{std::move(token)}; });
-        case v1::CommandEnvelope::kRevokeJoinToken:
-            return RevokeJoinToken{.id = message.revoke_join_token().id()};
-        case v1::CommandEnvelope::kJoinNode:
-            return JoinNode{.token_id = message.join_node().token_id(),
-                            .node = message.join_node().node(),
-                            .now = message.join_node().now_ms(),
-                            .key = message.join_node().key()};
-        case v1::CommandEnvelope::kSyncNode: return from_proto(message.sync_node());
-        case v1::CommandEnvelope::kSetNodeAlive:
-            return SetNodeAlive{.node = message.set_node_alive().node(),
-                                .alive = message.set_node_alive().alive()};
-        case v1::CommandEnvelope::kSetTrustDomain:
-            return from_proto(message.set_trust_domain().domain())
-                .transform([](TrustDomain domain) -> Command {
-                    return SetTrustDomain{std::move(domain)};
-                });
-        case v1::CommandEnvelope::kJoinServer: return read_join_server(message.join_server());
-        case v1::CommandEnvelope::kPutServer:
-            return from_proto(message.put_server().server())
-                .transform([](Server server) -> Command { return PutServer{std::move(server)}; });
-        case v1::CommandEnvelope::kRemoveServer:
-            return RemoveServer{.id = message.remove_server().id()};
-        case v1::CommandEnvelope::kRollback: return Rollback{.index = message.rollback().index()};
-        case v1::CommandEnvelope::COMMAND_NOT_SET: break;
-    }
-    return fail(ErrorCode::unimplemented,
-                std::format("command {} (level {}) is not one this version knows",
-                            unknown_command(message), message.version()));
-}
 
 // Appends each message's value to `values`; the first that has none ends it.
 template <typename Messages, typename T>
@@ -217,11 +159,31 @@ Result<SyncNode> from_proto(const v1::SyncNode& message) {
     return command;
 }
 
+namespace {
+
 // A command that came later than the first ones, or a field that an older program would pass over,
 // is a case of its own here.
+struct LevelOf {
+    std::uint32_t operator()(const InitTrust& command) const { return command.authority ? 3 : 1; }
+    std::uint32_t operator()(const DeleteResource& command) const {
+        return command.kind == Kind::quarantine ? 3 : 1;
+    }
+    std::uint32_t operator()(const JoinServer& command) const {
+        return command.key.empty() ? 1 : 2;
+    }
+    std::uint32_t operator()(const SetAuthority&) const { return 3; }
+    std::uint32_t operator()(const PutQuarantine&) const { return 3; }
+    std::uint32_t operator()(const CreateOperatorToken&) const { return 3; }
+    std::uint32_t operator()(const RevokeOperatorToken&) const { return 3; }
+    std::uint32_t operator()(const RotateOperatorToken&) const { return 3; }
+    std::uint32_t operator()(const PutAuditHead&) const { return 3; }
+    std::uint32_t operator()(const auto&) const { return 1; }
+};
+
+} // namespace
+
 std::uint32_t level_of(const Command& command) {
-    const auto* join = std::get_if<JoinServer>(&command);
-    return join != nullptr && !join->key.empty() ? 2 : 1;
+    return std::visit(LevelOf{}, command);
 }
 
 std::string encode(const CommandEnvelope& envelope) {

@@ -30,6 +30,14 @@ const Node* MeshSnapshot::node(std::string_view name) const {
     return found == node_index_.end() ? nullptr : &nodes_[found->second];
 }
 
+const Quarantine* MeshSnapshot::quarantine(IdentityKind kind, std::string_view name) const {
+    const NameIndex& index =
+        kind == IdentityKind::node ? quarantined_nodes_ : quarantined_services_;
+    if (index.empty()) return nullptr;
+    const auto found = index.find(name);
+    return found == index.end() ? nullptr : &quarantines_[found->second];
+}
+
 void SnapshotBuilder::reset() {
     rows_.clear();
     index_ = 0;
@@ -53,6 +61,7 @@ SnapshotPtr SnapshotBuilder::build() const {
     add_nodes(*snapshot);
     add_services(*snapshot);
     add_instances(*snapshot);
+    add_quarantines(*snapshot);
     for_each_of<Policy>(Kind::policy, rows_, [&](const Policy& policy) {
         const auto found = snapshot->service_index_.find(policy.service);
         if (found != snapshot->service_index_.end()) {
@@ -100,6 +109,16 @@ void SnapshotBuilder::add_instances(MeshSnapshot& snapshot) const {
         view.endpoints.push_back(std::move(endpoint));
     });
     for (ServiceView& view : snapshot.services_) choose_usable(view);
+}
+
+void SnapshotBuilder::add_quarantines(MeshSnapshot& snapshot) const {
+    for_each_of<Quarantine>(Kind::quarantine, rows_, [&](const Quarantine& quarantine) {
+        auto& index = quarantine.subject_kind == IdentityKind::node
+                          ? snapshot.quarantined_nodes_
+                          : snapshot.quarantined_services_;
+        index.emplace(quarantine.subject, static_cast<std::uint32_t>(snapshot.quarantines_.size()));
+        snapshot.quarantines_.push_back(quarantine);
+    });
 }
 
 void SnapshotBuilder::choose_usable(ServiceView& view) {

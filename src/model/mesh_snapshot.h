@@ -55,6 +55,8 @@ class MeshSnapshot {
     [[nodiscard]] const ServiceView* service(std::string_view name) const;
     [[nodiscard]] const ServiceView* service_by_vip(const IpAddress& address) const;
     [[nodiscard]] const Node* node(std::string_view name) const;
+    // Cut off: nothing from it and nothing to it. Null: it is not.
+    [[nodiscard]] const Quarantine* quarantine(IdentityKind kind, std::string_view name) const;
     [[nodiscard]] std::span<const ServiceView> services() const { return services_; }
     [[nodiscard]] std::span<const Node> nodes() const { return nodes_; }
 
@@ -74,6 +76,8 @@ class MeshSnapshot {
     std::vector<Node> nodes_;
     NameIndex service_index_, node_index_;
     std::unordered_map<IpAddress, std::uint32_t> vip_index_;
+    std::vector<Quarantine> quarantines_;
+    NameIndex quarantined_services_, quarantined_nodes_;
 };
 using SnapshotPtr = std::shared_ptr<const MeshSnapshot>;
 
@@ -94,6 +98,7 @@ class SnapshotBuilder {
     void add_nodes(MeshSnapshot& snapshot) const;
     void add_services(MeshSnapshot& snapshot) const;
     void add_instances(MeshSnapshot& snapshot) const;
+    void add_quarantines(MeshSnapshot& snapshot) const;
     static void choose_usable(ServiceView& view);
 
     std::uint64_t index_ = 0;

@@ -52,8 +52,18 @@ std::string_view to_string(Health value) {
 std::string_view to_string(Role value) {
     switch (value) {
         case Role::reader: return "reader";
+        case Role::registrar: return "registrar";
         case Role::operator_: return "operator";
         case Role::admin: return "admin";
+    }
+    return "unknown";
+}
+
+std::string_view to_string(RotationPhase value) {
+    switch (value) {
+        case RotationPhase::none: return "none";
+        case RotationPhase::publishing: return "publishing";
+        case RotationPhase::retiring: return "retiring";
     }
     return "unknown";
 }
@@ -65,6 +75,21 @@ std::string_view to_string(Verb value) {
         case Verb::deleted: return "deleted";
     }
     return "unknown";
+}
+
+std::string Quarantine::key() const {
+    return (subject_kind == IdentityKind::node ? "node/" : "svc/") + subject;
+}
+
+void publish(const Authority& authority, TrustDomain& domain) {
+    domain.roots = {authority.active.root};
+    domain.intermediates = authority.active.chain;
+    if (!authority.other) return;
+    // An authority may get another intermediate and keep its root.
+    if (authority.other->root != authority.active.root)
+        domain.roots.push_back(authority.other->root);
+    const std::vector<std::string>& chain = authority.other->chain;
+    domain.intermediates.insert(domain.intermediates.end(), chain.begin(), chain.end());
 }
 
 } // namespace hawser::model

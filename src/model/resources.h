@@ -106,13 +106,21 @@ struct JoinToken {
     bool operator==(const JoinToken&) const = default;
 };
 
-enum class Role : std::uint8_t { reader, operator_, admin };
+// What each may do includes what those before it may; a registrar writes what belongs to its
+// services only.
+enum class Role : std::uint8_t { reader, registrar, operator_, admin };
 
 struct OperatorToken {
     std::string id;
     std::string secret_hash; // SHA-256, 32 bytes
     Role role = Role::admin;
     WallTime created_at = 0;
+    std::string name;           // for people; may be empty
+    WallTime expires_at = 0;    // 0: never
+    std::string service_prefix; // of a registrar: the services it may speak for begin with it
+    // The secret before the last rotation may be used until then.
+    std::string previous_hash; // empty: none
+    WallTime previous_until = 0;
 
     bool operator==(const OperatorToken&) const = default;
 };
@@ -128,8 +136,59 @@ struct TrustDomain {
     // Of this history of the registry. One that goes on from an older copy has another: whatever
     // was heard of the one before, at whatever index, may be no part of it.
     std::uint64_t epoch = 0;
+    WallTime epoch_since = 0; // of two epochs the later one goes on; 0: the mesh's first
 
     bool operator==(const TrustDomain&) const = default;
+};
+
+// A root and what signs under it. Certificates are DER; keys are sealed (ca/seal.h) with a key that
+// is no part of the registry.
+struct Signer {
+    std::string root;
+    std::vector<std::string> chain; // the one that signs first, without the root
+    std::string root_key;           // empty: it is kept elsewhere
+    std::string key;                // of the first of the chain
+
+    bool operator==(const Signer&) const = default;
+};
+
+// Where a change of the root stands. First everybody learns the next root (publishing), then it
+// signs; the last one is trusted until nothing that it signed is valid any more (retiring).
+enum class RotationPhase : std::uint8_t { none, publishing, retiring };
+
+// The half of the certificate authority that only servers know.
+struct Authority {
+    Signer active;               // signs
+    std::optional<Signer> other; // publishing: the next one; retiring: the last one
+    RotationPhase phase = RotationPhase::none;
+    WallTime phase_since = 0;
+    WallTime other_needed_until = 0; // retiring: nothing that it signed is valid for longer
+    std::string sealing_key_id;      // tells which key seals the others
+
+    bool operator==(const Authority&) const = default;
+};
+
+// Cut off until it is lifted: a node and all that runs there, or a service wherever it runs.
+struct Quarantine {
+    IdentityKind subject_kind = IdentityKind::node; // or service
+    std::string subject;
+    std::string reason; // for people
+    WallTime since = 0;
+    std::string by;
+
+    bool operator==(const Quarantine&) const = default;
+    [[nodiscard]] std::string key() const; // "node/web-1", "svc/api"
+};
+
+// How far a server's audit log reached when it last said so: who shortens or rewrites the log has
+// to change the registry, too.
+struct AuditHead {
+    std::string server;
+    std::uint64_t sequence = 0; // of the last record
+    std::string hash;           // of it, 32 bytes
+    WallTime at = 0;
+
+    bool operator==(const AuditHead&) const = default;
 };
 
 enum class Verb : std::uint8_t { created = 1, changed = 2, deleted = 3 };
@@ -151,6 +210,9 @@ struct HistoryEntry {
     bool operator==(const HistoryEntry&) const = default;
 };
 
+// What everybody may see of the authority: `domain` then names its roots and intermediates.
+void publish(const Authority& authority, TrustDomain& domain);
+
 // `any_source` in Policy::from.
 inline constexpr std::string_view any_source = "*";
 
@@ -160,6 +222,7 @@ inline constexpr std::string_view any_source = "*";
 [[nodiscard]] std::string_view to_string(PolicyMode value);
 [[nodiscard]] std::string_view to_string(Health value);
 [[nodiscard]] std::string_view to_string(Role value);
+[[nodiscard]] std::string_view to_string(RotationPhase value);
 [[nodiscard]] std::string_view to_string(Verb value);
 
 } // namespace hawser::model

@@ -25,6 +25,9 @@ constexpr std::array kind_names{
     KindName{Kind::operator_token, "operator_token", "operator_tokens"},
     KindName{Kind::server, "server", "servers"},
     KindName{Kind::history, "history", "history"},
+    KindName{Kind::authority, "authority", "authorities"},
+    KindName{Kind::quarantine, "quarantine", "quarantines"},
+    KindName{Kind::audit_head, "audit_head", "audit_heads"},
 };
 
 struct KeyOf {
@@ -36,6 +39,9 @@ struct KeyOf {
     std::string operator()(const JoinToken& token) const { return token.id; }
     std::string operator()(const OperatorToken& token) const { return token.id; }
     std::string operator()(const Server& server) const { return server.name; }
+    std::string operator()(const Authority&) const { return "self"; } // the only one
+    std::string operator()(const Quarantine& quarantine) const { return quarantine.key(); }
+    std::string operator()(const AuditHead& head) const { return head.server; }
     // In the order of time, what operators wrote apart from what agents reported: each has its own
     // share of what may be remembered.
     std::string operator()(const HistoryEntry& entry) const {
@@ -79,11 +85,29 @@ Result<Kind> parse_kind(std::string_view text) {
 }
 
 bool visible_to_agents(Kind kind) {
-    return kind != Kind::join_token && kind != Kind::operator_token && kind != Kind::history;
+    switch (kind) {
+        case Kind::trust_domain:
+        case Kind::service:
+        case Kind::instance:
+        case Kind::node:
+        case Kind::policy:
+        case Kind::server:
+        case Kind::quarantine: return true;
+        case Kind::join_token:
+        case Kind::operator_token:
+        case Kind::history:
+        case Kind::authority:
+        case Kind::audit_head: break;
+    }
+    return false;
 }
 
 bool written_by_operators(Kind kind) {
     return kind != Kind::instance && kind != Kind::node;
+}
+
+bool has_history(Kind kind) {
+    return kind != Kind::history && kind != Kind::audit_head;
 }
 
 bool can_be_applied(Kind kind) {

@@ -24,21 +24,27 @@ enum class Kind : std::uint8_t {
     operator_token = 7,
     server = 8,
     history = 9,
+    authority = 10,
+    quarantine = 11,
+    audit_head = 12,
 };
-inline constexpr Kind last_kind = Kind::history;
+inline constexpr Kind last_kind = Kind::audit_head;
 
 // In the order of Kind.
-using Resource = std::variant<TrustDomain, Service, Instance, Node, Policy, JoinToken,
-                              OperatorToken, Server, HistoryEntry>;
+using Resource =
+    std::variant<TrustDomain, Service, Instance, Node, Policy, JoinToken, OperatorToken, Server,
+                 HistoryEntry, Authority, Quarantine, AuditHead>;
 
 [[nodiscard]] Kind kind_of(const Resource& resource);
 [[nodiscard]] std::string key_of(const Resource& resource); // unique within its kind
 [[nodiscard]] std::string_view to_string(Kind kind);        // "service": as users write it
 [[nodiscard]] Result<Kind> parse_kind(std::string_view text);
-// Rows that agents receive; tokens and history stay on the servers.
+// Rows that agents receive; what is secret or of use to servers only stays there.
 [[nodiscard]] bool visible_to_agents(Kind kind);
 // What operators say how it should be, as opposed to what agents say how it is.
 [[nodiscard]] bool written_by_operators(Kind kind);
+// Whose changes are remembered.
+[[nodiscard]] bool has_history(Kind kind);
 // What stands in resource files, and can be rolled back.
 [[nodiscard]] bool can_be_applied(Kind kind);
 

@@ -33,6 +33,9 @@ Result<Resource> decode_kind(Kind kind, std::string_view bytes) {
         case Kind::operator_token: return decode_as<v1::OperatorToken>(bytes);
         case Kind::server: return decode_as<v1::Server>(bytes);
         case Kind::history: return decode_as<v1::HistoryEntry>(bytes);
+        case Kind::authority: return decode_as<v1::Authority>(bytes);
+        case Kind::quarantine: return decode_as<v1::Quarantine>(bytes);
+        case Kind::audit_head: return decode_as<v1::AuditHead>(bytes);
     }
     return fail(ErrorCode::invalid, "a kind this version does not know");
 }

@@ -2,69 +2,17 @@
 
 #include <algorithm>
 #include <format>
-#include <set>
-#include <span>
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "model/checker.h"
 #include "model/row.h"
 
 namespace hawser::model {
 
 namespace {
 
-constexpr std::size_t hash_bytes = 32; // SHA-256
-constexpr std::size_t token_id_length = 64;
 constexpr std::size_t version_length = 64;
-
-// One resource's checks in a row: the first failure stays, with the resource named in front.
-class Checker {
-  public:
-    explicit Checker(std::string subject) : subject_(std::move(subject)) {}
-
-    Checker& require(bool condition, std::string_view message) {
-        if (ok() && !condition) refuse(std::string(message));
-        return *this;
-    }
-    Checker& require(const Result<void>& checked) {
-        if (ok() && !checked) refuse(checked.error().message);
-        return *this;
-    }
-    // Names without repetition; "*" only where `any` is allowed.
-    Checker& require_names(std::span<const std::string> names, std::string_view what,
-                           std::size_t limit, bool any = false) {
-        require(names.size() <= limit, std::format("more than {} {}s", limit, what));
-        std::set<std::string_view> seen;
-        for (const std::string& name : names) {
-            if (!ok()) break;
-            if (!any || name != any_source) require(check_name(name, what));
-            require(seen.insert(name).second,
-                    std::format("{} {} is listed twice", what, quote(name)));
-        }
-        return *this;
-    }
-
-    [[nodiscard]] bool ok() const { return result_.has_value(); }
-    [[nodiscard]] Result<void> result() && { return std::move(result_); }
-
-  private:
-    void refuse(std::string message) {
-        result_ = fail(ErrorCode::invalid, subject_ + ": " + std::move(message));
-    }
-
-    std::string subject_;
-    Result<void> result_;
-};
-
-bool is_plain_text(std::string_view text, std::size_t limit) {
-    return text.size() <= limit && printable(text, limit) == text;
-}
-
-bool is_token_id(std::string_view id) {
-    return !id.empty() && id.size() <= token_id_length && std::ranges::all_of(id, [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-    });
-}
 
 bool is_unset(const Endpoint& endpoint) {
     return endpoint == Endpoint{};
@@ -190,30 +138,6 @@ Result<void> check(const Policy& policy) {
     return std::move(checker).result();
 }
 
-Result<void> check(const JoinToken& token) {
-    Checker checker("join token " + quote(token.id));
-    checker.require(is_token_id(token.id), "the id is not lower-case hex")
-        .require(token.secret_hash.size() == hash_bytes, "the hash is not 32 bytes")
-        .require(token.server.empty() ? check_name(token.node, "node name")
-                                      : check_name(token.server, "server name"))
-        .require(token.server.empty() || (token.node.empty() && token.services.empty()),
-                 "it is for a server and for a node")
-        .require_names(token.services, "service", limits::services_per_token)
-        .require(token.expires_at > 0, "it has no expiry")
-        .require(token.used_at >= 0, "the time of use is negative")
-        .require(token.used_key.empty() || token.used_key.size() == hash_bytes,
-                 "the hash of the key is not 32 bytes");
-    return std::move(checker).result();
-}
-
-Result<void> check(const OperatorToken& token) {
-    Checker checker("operator token " + quote(token.id));
-    checker.require(is_token_id(token.id), "the id is not lower-case hex")
-        .require(token.secret_hash.size() == hash_bytes, "the hash is not 32 bytes")
-        .require(token.created_at >= 0, "the time of creation is negative");
-    return std::move(checker).result();
-}
-
 Result<void> check(const Server& server) {
     Checker checker("server " + quote(server.name));
     checker.require(check_name(server.name, "name"))
@@ -234,31 +158,14 @@ Result<void> check(const HistoryEntry& entry) {
     Checker checker(std::format("history entry {}", entry.index));
     checker.require(entry.index != 0, "it is of no log entry")
         .require(entry.previous < entry.index, "it comes before the change before it")
-        .require(entry.kind != 0 && entry.kind < static_cast<std::uint8_t>(Kind::history),
+        .require(entry.kind != 0 && entry.kind <= static_cast<std::uint8_t>(last_kind) &&
+                     has_history(static_cast<Kind>(entry.kind)),
                  "it is of no kind that has history")
         .require(!entry.key.empty() && is_plain_text(entry.key, 3 * limits::name_length),
                  "the key is not printable text")
         .require(is_plain_text(entry.actor, limits::actor_length) &&
                      is_plain_text(entry.source, limits::actor_length),
                  "who asked is not printable text of at most 128 bytes");
-    return std::move(checker).result();
-}
-
-Result<void> check(const TrustDomain& domain) {
-    Checker checker("trust domain " + quote(domain.name));
-    checker.require(check_trust_domain(domain.name))
-        .require(check_trust_domain(domain.dns_domain).has_value(),
-                 "the DNS domain " + quote(domain.dns_domain) + " is not a domain name")
-        .require(check_vip_range(domain.vip4, true))
-        .require(check_vip_range(domain.vip6, false))
-        .require(!domain.roots.empty(), "it has no root certificate");
-    for (const auto* certificates : {&domain.roots, &domain.intermediates}) {
-        checker.require(certificates->size() <= limits::trust_roots, "more than 8 certificates");
-        for (const std::string& der : *certificates) {
-            checker.require(!der.empty() && der.size() <= limits::certificate_bytes,
-                            "a certificate is empty or too large");
-        }
-    }
     return std::move(checker).result();
 }
 

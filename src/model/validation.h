@@ -19,6 +19,9 @@ namespace hawser::model {
 [[nodiscard]] Result<void> check(const TrustDomain& domain);
 [[nodiscard]] Result<void> check(const Server& server);
 [[nodiscard]] Result<void> check(const HistoryEntry& entry);
+[[nodiscard]] Result<void> check(const Authority& authority);
+[[nodiscard]] Result<void> check(const Quarantine& quarantine);
+[[nodiscard]] Result<void> check(const AuditHead& head);
 
 // The parts of resources that configuration files hold too.
 [[nodiscard]] Result<void> check_label(std::string_view key, std::string_view value);

@@ -11,6 +11,15 @@ namespace hawser::registry {
 // trust_commands.cpp
 [[nodiscard]] Result<void> carry_out(const model::InitTrust& command, Draft& draft);
 [[nodiscard]] Result<void> carry_out(const model::SetTrustDomain& command, Draft& draft);
+[[nodiscard]] Result<void> carry_out(const model::SetAuthority& command, Draft& draft);
+
+// access_commands.cpp
+[[nodiscard]] Result<void> carry_out(const model::CreateOperatorToken& command, WallTime now,
+                                     Draft& draft);
+[[nodiscard]] Result<void> carry_out(const model::RevokeOperatorToken& command, Draft& draft);
+[[nodiscard]] Result<void> carry_out(const model::RotateOperatorToken& command, Draft& draft);
+[[nodiscard]] Result<void> carry_out(const model::PutQuarantine& command, Draft& draft);
+[[nodiscard]] Result<void> carry_out(const model::PutAuditHead& command, Draft& draft);
 
 // resource_commands.cpp
 [[nodiscard]] Result<void> carry_out(const model::ApplyResources& command, Draft& draft);

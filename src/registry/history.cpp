@@ -13,9 +13,11 @@ namespace hawser::registry {
 
 namespace {
 
-// Of tokens it is remembered that they changed, not what they were: even their hashes go with them.
+// Of tokens and keys it is remembered that they changed, not what they were: even their hashes go
+// with them.
 bool has_secrets(model::Kind kind) {
-    return kind == model::Kind::join_token || kind == model::Kind::operator_token;
+    return kind == model::Kind::join_token || kind == model::Kind::operator_token ||
+           kind == model::Kind::authority;
 }
 
 std::string value_of(const ResourcePtr& value, model::Kind kind) {
@@ -110,6 +112,7 @@ void remember(Outcome& outcome, const model::CommandEnvelope& envelope, const Ta
     Scribe agents(outcome, before);
     for (std::size_t at = 0; at < outcome.changes.size(); ++at) {
         const model::Change& change = outcome.changes[at];
+        if (!model::has_history(change.kind)) continue;
         Scribe& scribe = writers_of(change.kind) == Writers::operators ? operators : agents;
         scribe.add({.index = outcome.index,
                     .kind = static_cast<std::uint8_t>(change.kind),

@@ -40,6 +40,9 @@ struct Dispatch {
     Result<void> operator()(const model::CreateJoinToken& command) const {
         return carry_out(command, now, draft);
     }
+    Result<void> operator()(const model::CreateOperatorToken& command) const {
+        return carry_out(command, now, draft);
+    }
     Result<void> operator()(const auto& command) const { return carry_out(command, draft); }
 };
 

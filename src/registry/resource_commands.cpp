@@ -94,6 +94,13 @@ Result<void> delete_node(const std::string& name, Draft& draft) {
     return {};
 }
 
+Result<void> end_quarantine(const std::string& subject, Draft& draft) {
+    if (draft.get<model::Quarantine>(subject) == nullptr)
+        return fail(ErrorCode::not_found, std::format("{} is not quarantined", quote(subject)));
+    draft.erase(model::Kind::quarantine, subject);
+    return {};
+}
+
 } // namespace
 
 Result<void> check_policies_fit(const Draft& draft) {
@@ -131,6 +138,7 @@ Result<void> carry_out(const model::DeleteResource& command, Draft& draft) {
         case model::Kind::service: return delete_service(command.name, draft);
         case model::Kind::policy: return delete_policy(command.name, draft);
         case model::Kind::node: return delete_node(command.name, draft);
+        case model::Kind::quarantine: return end_quarantine(command.name, draft);
         default:
             return fail(ErrorCode::invalid,
                         std::format("a {} cannot be deleted; a service, policy or node can",

@@ -72,6 +72,7 @@ Result<void> put(const model::Server& server, Draft& draft) {
     if (Result<void> fits = check_not_too_old(server, draft); !fits) return fits;
     const model::Server* known = draft.before().server(server.id);
     if (known != nullptr && known->name != server.name) {
+        draft.erase(model::Kind::audit_head, known->name);
         draft.erase(model::Kind::server, known->name);
     }
     model::Server member = server;

@@ -43,6 +43,17 @@ const model::TrustDomain* Tables::trust() const {
                          : std::get_if<model::TrustDomain>(table.begin()->second.value.get());
 }
 
+const model::Authority* Tables::authority() const {
+    const Table& table = rows(model::Kind::authority);
+    return table.empty() ? nullptr
+                         : std::get_if<model::Authority>(table.begin()->second.value.get());
+}
+
+std::uint64_t Tables::authority_index() const {
+    const Table& table = rows(model::Kind::authority);
+    return table.empty() ? 0 : table.begin()->second.index;
+}
+
 // An instance's key begins with its node's name and '/', which no name contains: they lie together.
 std::vector<const model::Instance*> Tables::instances_of_node(std::string_view node) const {
     const std::string prefix = std::string(node) + "/";

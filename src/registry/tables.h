@@ -46,6 +46,12 @@ template <>
 inline constexpr model::Kind kind_for<model::Server> = model::Kind::server;
 template <>
 inline constexpr model::Kind kind_for<model::HistoryEntry> = model::Kind::history;
+template <>
+inline constexpr model::Kind kind_for<model::Authority> = model::Kind::authority;
+template <>
+inline constexpr model::Kind kind_for<model::Quarantine> = model::Kind::quarantine;
+template <>
+inline constexpr model::Kind kind_for<model::AuditHead> = model::Kind::audit_head;
 
 // Kinds count from 1.
 inline constexpr std::size_t kind_places = static_cast<std::size_t>(model::last_kind) + 1;
@@ -62,6 +68,9 @@ class Tables {
         return row == nullptr ? nullptr : std::get_if<T>(row->value.get());
     }
     [[nodiscard]] const model::TrustDomain* trust() const;
+    // Null before level 3: then the servers have its keys in files.
+    [[nodiscard]] const model::Authority* authority() const;
+    [[nodiscard]] std::uint64_t authority_index() const; // it was last changed at; 0: none
     [[nodiscard]] std::uint64_t epoch() const { return trust() == nullptr ? 0 : trust()->epoch; }
     [[nodiscard]] std::vector<const model::Instance*> instances_of_node(
         std::string_view node) const;

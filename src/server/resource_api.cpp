@@ -31,6 +31,10 @@ Result<model::Kind> readable_kind(const std::string& text) {
     if (*kind == model::Kind::history) {
         return fail(ErrorCode::invalid, "history is no resource; use hawser history");
     }
+    if (!model::visible_to_agents(*kind)) {
+        return fail(ErrorCode::permission_denied,
+                    std::format("a {} cannot be read as a resource", model::to_string(*kind)));
+    }
     return kind;
 }
 

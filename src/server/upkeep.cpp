@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "log/log.h"
+#include "model/codec.h"
 #include "model/proto/cluster.pb.h"
 
 namespace hawser::server {
@@ -12,24 +13,6 @@ namespace {
 
 constexpr std::string_view leases_path = "/hawser.v1.Peer/Leases";
 constexpr std::string_view ask_path = "/hawser.v1.Peer/Ask";
-
-Result<model::Role> role_of(const v1::PeerAskRequest& request) {
-    switch (request.role()) {
-        case v1::ROLE_READER: return model::Role::reader;
-        case v1::ROLE_OPERATOR: return model::Role::operator_;
-        case v1::ROLE_ADMIN: return model::Role::admin;
-        default: return fail(ErrorCode::invalid, "the role is not known");
-    }
-}
-
-v1::Role to_proto(model::Role role) {
-    switch (role) {
-        case model::Role::reader: return v1::ROLE_READER;
-        case model::Role::operator_: return v1::ROLE_OPERATOR;
-        case model::Role::admin: return v1::ROLE_ADMIN;
-    }
-    return v1::ROLE_READER;
-}
 
 } // namespace
 
@@ -100,7 +83,7 @@ io::Task<Result<std::string>> Upkeep::answer(const rpc::Caller& caller, std::str
     if (!request.ParseFromString(bytes)) co_return fail(ErrorCode::invalid, "not a question");
     if (Result<void> leading = check_leading(caller, request.from()); !leading)
         co_return fail(std::move(leading.error()));
-    const Result<model::Role> role = role_of(request);
+    const Result<model::Role> role = model::from_proto(request.role());
     if (!role) co_return fail(role.error());
     Result<std::string> response =
         co_await answer_(request.method(), request.request(),
@@ -123,7 +106,7 @@ io::Task<Result<std::string>> Upkeep::ask_leader(std::string method, std::string
     message.set_method(std::move(method));
     message.set_request(std::move(request));
     message.set_actor(std::move(actor.name));
-    message.set_role(to_proto(actor.role));
+    message.set_role(model::to_proto(actor.role));
     message.set_source(std::move(actor.source));
     PeerTransport::Answer answer = co_await parts_.cluster.call(
         leader, std::string(ask_path), message.SerializeAsString(), timeout);

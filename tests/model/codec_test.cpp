@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "base/random.h"
 #include "model/samples.h"
 
@@ -28,6 +30,11 @@ TEST_CASE("kinds have names that are read back") {
     CHECK(visible_to_agents(Kind::policy));
     CHECK_FALSE(visible_to_agents(Kind::join_token));
     CHECK_FALSE(visible_to_agents(Kind::operator_token));
+    CHECK_FALSE(visible_to_agents(Kind::authority));
+    CHECK_FALSE(visible_to_agents(Kind::audit_head));
+    CHECK(visible_to_agents(Kind::quarantine));
+    CHECK(has_history(Kind::authority));
+    CHECK_FALSE(has_history(Kind::audit_head));
 }
 
 TEST_CASE("equal resources have equal bytes, whatever the order they were filled in") {
@@ -46,7 +53,7 @@ TEST_CASE("bytes of an invalid resource are refused") {
     CHECK(decode(Kind::service, "\xff\xff").error().message ==
           "reading a service: not a valid message");
     CHECK_FALSE(decode(static_cast<Kind>(0), "").has_value());
-    CHECK_FALSE(decode(static_cast<Kind>(10), "").has_value());
+    CHECK_FALSE(decode(static_cast<Kind>(13), "").has_value());
 }
 
 TEST_CASE("values of a newer version are refused, not guessed") {
@@ -115,13 +122,23 @@ std::vector<Command> commands() {
         PutServer{samples::server()},
         RemoveServer{0xfedcba9876543210},
         Rollback{12},
+        SetAuthority{samples::authority(), 7},
+        PutQuarantine{samples::quarantine()},
+        CreateOperatorToken{samples::operator_token()},
+        RevokeOperatorToken{"00ff"},
+        RotateOperatorToken{"00ff", std::string(32, 'h'), 5},
+        PutAuditHead{samples::audit_head()},
+        InitTrust{samples::trust_domain(), samples::operator_token(), samples::authority()},
+        DeleteResource{Kind::quarantine, "node/web-1", 7},
     };
 }
 
 } // namespace
 
 TEST_CASE("every command is read back as it was") {
-    CHECK(commands().size() == std::variant_size_v<Command>);
+    std::set<std::size_t> kinds;
+    for (const Command& command : commands()) kinds.insert(command.index());
+    CHECK(kinds.size() == std::variant_size_v<Command>);
     for (const Command& command : commands()) {
         CAPTURE(command.index());
         const CommandEnvelope envelope{
@@ -143,6 +160,17 @@ TEST_CASE("a server's join is of the level that its fields need") {
     CHECK(level_of(join) == 2);
 }
 
+TEST_CASE("what came with level 3 says so, what is older does not") {
+    InitTrust init{samples::trust_domain(), samples::operator_token()};
+    CHECK(level_of(init) == 1);
+    init.authority = samples::authority();
+    CHECK(level_of(init) == 3);
+    CHECK(level_of(DeleteResource{Kind::node, "web-1"}) == 1);
+    CHECK(level_of(DeleteResource{Kind::quarantine, "node/web-1"}) == 3);
+    CHECK(level_of(SetAuthority{samples::authority()}) == 3);
+    CHECK(level_of(PutAuditHead{samples::audit_head()}) == 3);
+}
+
 TEST_CASE("commands that this version does not know are refused") {
     const CommandEnvelope envelope{.command = RevokeJoinToken{"00"}, .actor = "", .proposed_at = 0};
     v1::CommandEnvelope message;
@@ -151,7 +179,7 @@ TEST_CASE("commands that this version does not know are refused") {
     const Error newer = decode_command(message.SerializeAsString()).error();
     CHECK(newer.code == ErrorCode::unimplemented);
     CHECK(newer.message ==
-          "reading a command: it is of level 3, this version knows levels up to 2: a newer hawser "
+          "reading a command: it is of level 4, this version knows levels up to 3: a newer hawser "
           "wrote it");
     message.set_version(0);
     CHECK_FALSE(decode_command(message.SerializeAsString()).has_value());

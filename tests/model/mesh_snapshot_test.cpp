@@ -48,6 +48,18 @@ TEST_CASE("an empty snapshot knows nothing") {
     CHECK(snapshot->node("web-1") == nullptr);
 }
 
+TEST_CASE("who is quarantined is told by kind and name") {
+    SnapshotBuilder builder = filled();
+    const SnapshotPtr snapshot = builder.build();
+    const Quarantine* api = snapshot->quarantine(IdentityKind::service, "api");
+    REQUIRE(api != nullptr);
+    CHECK(*api == samples::quarantine());
+    CHECK(snapshot->quarantine(IdentityKind::node, "api") == nullptr);
+    CHECK(snapshot->quarantine(IdentityKind::service, "web") == nullptr);
+    builder.apply(deletion(samples::quarantine()));
+    CHECK(builder.build()->quarantine(IdentityKind::service, "api") == nullptr);
+}
+
 TEST_CASE("lookups by name and by both VIPs") {
     const SnapshotPtr snapshot = filled().build();
     const ServiceView* api = snapshot->service("api");
@@ -58,7 +70,7 @@ TEST_CASE("lookups by name and by both VIPs") {
     CHECK(snapshot->service_by_vip(IpAddress::v4(0xf0000002)) == nullptr);
     CHECK(snapshot->node("web-1")->zone == "eu-west-1/a");
     CHECK(snapshot->trust() == samples::trust_domain());
-    CHECK(snapshot->index() == 9);
+    CHECK(snapshot->index() == samples::resources().size());
     REQUIRE(api->policies.size() == 1);
     CHECK(api->policies[0] == samples::policy());
 }
@@ -133,7 +145,7 @@ TEST_CASE("a snapshot stays as it was while the builder goes on") {
     builder.set_index(8);
     const SnapshotPtr after = builder.build();
     CHECK(before->service("api") != nullptr);
-    CHECK(before->index() == 9);
+    CHECK(before->index() == samples::resources().size());
     CHECK(after->service("api") == nullptr); // its instances and policies have nowhere to go
     CHECK(after->service_by_vip(samples::service().vip4) == nullptr);
     CHECK(after->index() == 8);
@@ -153,7 +165,7 @@ TEST_CASE("a later change of a row replaces it") {
 TEST_CASE("rows() of a builder make the same snapshot again; tokens never enter") {
     const SnapshotBuilder builder = filled();
     const std::vector<Change> rows = builder.rows();
-    CHECK(rows.size() == 6); // of 7: no join token, no operator token
+    CHECK(rows.size() == 7); // of 7: no join token, no operator token
     SnapshotBuilder again;
     for (const Change& row : rows) again.apply(row);
     again.set_index(builder.index());

@@ -60,8 +60,13 @@ inline JoinToken join_token() {
 inline OperatorToken operator_token() {
     return {.id = "abcdef0123456789",
             .secret_hash = std::string(32, '\xff'),
-            .role = Role::operator_,
-            .created_at = 1};
+            .role = Role::registrar,
+            .created_at = 1,
+            .name = "team a's pipeline",
+            .expires_at = 1'767'323'045'000,
+            .service_prefix = "team-a-",
+            .previous_hash = std::string(32, '\x03'),
+            .previous_until = 1'767'323'044'000};
 }
 
 inline Server server() {
@@ -94,12 +99,41 @@ inline TrustDomain trust_domain() {
             .vip6 = Cidr::parse("fd68:6177::/64").value(),
             .roots = {std::string("\x30\x82\x00\xff", 4)},
             .intermediates = {"one", "two"},
-            .epoch = 0x123456789abcdef0};
+            .epoch = 0x123456789abcdef0,
+            .epoch_since = 1'767'323'045'000};
+}
+
+inline Authority authority() {
+    return {
+        .active = {.root = "root two", .chain = {"two", "one"}, .root_key = "", .key = "sealed"},
+        .other = Signer{.root = "root one",
+                        .chain = {"one"},
+                        .root_key = "sealed root",
+                        .key = "sealed too"},
+        .phase = RotationPhase::retiring,
+        .phase_since = 1'767'323'045'000,
+        .other_needed_until = 1'767'323'046'000,
+        .sealing_key_id = "0123456789abcdef"};
+}
+
+inline Quarantine quarantine() {
+    return {.subject_kind = IdentityKind::service,
+            .subject = "api",
+            .reason = "leaked key, ticket 17",
+            .since = 1'767'323'045'000,
+            .by = "operator:1f2e"};
+}
+
+inline AuditHead audit_head() {
+    return {.server = "s1",
+            .sequence = 0x123456789abcdef0,
+            .hash = std::string(32, '\x04'),
+            .at = 1'767'323'045'000};
 }
 
 inline std::vector<Resource> resources() {
-    return {trust_domain(), service(),        instance(), node(),   policy(),
-            join_token(),   operator_token(), server(),   history()};
+    return {trust_domain(),   service(), instance(), node(),      policy(),     join_token(),
+            operator_token(), server(),  history(),  authority(), quarantine(), audit_head()};
 }
 
 inline Change change(Resource resource, std::uint64_t index) {
