@@ -72,6 +72,19 @@ Response tell_differences(const registry::Outcome& outcome) {
     return response;
 }
 
+// Going back to before the mesh would take everything away; nobody means that. Here and not in the
+// registry, where it would be another rule for applying commands (model/command.h).
+Result<void> check_mesh_existed(std::uint64_t index, const registry::Registry& registry) {
+    const registry::Table& table = registry.tables().rows(model::Kind::history);
+    const auto first = table.lower_bound("o/");
+    const bool known = registry.forgotten().operators == 0 && first != table.end() &&
+                       first->first.starts_with("o/");
+    if (index == 0 || !known || index >= first->second.index) return {};
+    return fail(ErrorCode::out_of_range,
+                std::format("the mesh began at index {}: there was nothing to go back to at {}",
+                            first->second.index, index));
+}
+
 } // namespace
 
 // From the newest backwards.
@@ -114,6 +127,9 @@ Api::Answer<v1::PlanResponse> Api::plan(Actor actor, v1::PlanRequest request) {
 
 Api::Answer<v1::RollbackResponse> Api::rollback(Actor actor, v1::RollbackRequest request) {
     const model::Rollback command{.index = request.index()};
+    if (Result<void> existed = check_mesh_existed(request.index(), parts_.raft.registry());
+        !existed)
+        co_return fail(std::move(existed.error()));
     Result<registry::Outcome> outcome;
     if (request.dry_run()) {
         outcome = parts_.raft.registry().check(

@@ -63,6 +63,9 @@ void RaftNode::step(What what) {
 
 void RaftNode::receive(raft::Message message) {
     if (failure_) return;
+    // As if lost on the way: the leader sends it again. Heartbeats are heard all the same.
+    const auto* append = std::get_if<raft::AppendRequest>(&message.body);
+    if (append != nullptr && !append->entries.empty() && storing_lags()) return;
     raft::Actions actions = step_core(raft::Received{std::move(message)});
     if (actions.refused && ++refused_messages_ % 1000 == 1) {
         log::warn("refused a message of another server",
@@ -135,6 +138,8 @@ void RaftNode::apply(const raft::Entry& entry) {
         if (on_applied_ && !outcome->changes.empty()) on_applied_(entry.index, outcome->changes);
     }
     callers_.applied(entry.position(), std::move(outcome));
+    if (storing_lags() && !std::exchange(lag_told_, true))
+        log::warn("the disk does not keep up: writes are refused", {{"rows", unsaved_.size()}});
 }
 
 // The timer is moved only to an earlier time: most steps put off what would have been due.
@@ -165,7 +170,7 @@ RaftStatus RaftNode::status() const {
             .peers = core_.peers(),
             .transferring_to = core_.transferring_to(),
             .refused_messages = refused_messages_,
-            .trouble = failure_ ? failure_->message : trouble_};
+            .trouble = failure_ ? failure_->message : why_not_writable()};
 }
 
 // --- membership and leadership -----------------------------------------------------------------

@@ -48,6 +48,10 @@ struct RaftOptions {
     std::chrono::milliseconds retry_interval{1000};
     // The registry's rows are stored so long after they changed: they may change again meanwhile.
     std::chrono::milliseconds store_after{1'000};
+    // Changed rows that wait for a disk that is slow. With more nothing is taken: no writes, and no
+    // entries from a leader, who sends them again. Their values are the registry's own, so that
+    // this is some 20 MB at most.
+    std::size_t unsaved_rows = 128 << 10;
     std::string version; // of this program, for snapshots
 };
 
@@ -195,6 +199,10 @@ class RaftNode {
     void disk_failed(Error error, std::string_view step);
     void end_writing(Error error);
     [[nodiscard]] bool state_is_behind() const { return applied_.position.index > stored_applied_; }
+    [[nodiscard]] bool storing_lags() const {
+        return unsaved_.size() + storing_rows_ >= options_.unsaved_rows;
+    }
+    [[nodiscard]] std::string why_not_writable() const; // empty: it is
 
     // raft_snapshot.cpp: the registry as a whole, from and to other servers
     void read_snapshot(const raft::ReadSnapshot& read);
@@ -227,6 +235,8 @@ class RaftNode {
     std::shared_ptr<std::vector<raft::Persist>> writing_; // of them, with the log's thread
     std::optional<raft::Base> cut_;                       // what the log may be cut to
     UnsavedRows unsaved_;
+    std::size_t storing_rows_ = 0; // with the rows' thread
+    bool lag_told_ = false;
     raft::Index stored_applied_ = 0;             // of the state store
     raft::Index synced_applied_ = 0;             // after a power cut too
     std::uint64_t bytes_left_ = 0;               // by the last cut

@@ -31,7 +31,8 @@ constexpr std::string_view unconfirmed =
 Result<void> RaftNode::check_writable() const {
     if (failure_) return fail(ErrorCode::unavailable, failure_->message);
     if (stopping_) return fail(ErrorCode::unavailable, "this server is stopping");
-    if (!trouble_.empty()) return fail(ErrorCode::resource_exhausted, trouble_);
+    if (std::string why = why_not_writable(); !why.empty())
+        return fail(ErrorCode::resource_exhausted, std::move(why));
     if (callers_.size() >= options_.proposals_in_flight) {
         return fail(ErrorCode::resource_exhausted,
                     std::format("{} writes are waiting already; try again later",
@@ -232,7 +233,7 @@ void RaftNode::forwarded(Callers::Batch batch, raft::Position to, PeerTransport:
 
 // A command that cannot be applied would stop every server: what cannot be decoded is not taken.
 Result<raft::Accepted> RaftNode::accept(std::vector<raft::Payload> commands) {
-    if (failure_ || stopping_ || !trouble_.empty())
+    if (failure_ || stopping_ || !why_not_writable().empty())
         return fail(ErrorCode::unavailable, "this server takes no writes now");
     for (const raft::Payload& command : commands) {
         if (command->size() > command_bytes)

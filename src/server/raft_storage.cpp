@@ -115,6 +115,7 @@ void RaftNode::store_state() {
     state->applied = applied_.position.index;
     state->meta = registry_.meta();
     state->rows = unsaved_.take();
+    storing_rows_ = state->rows.size();
     state_busy_ = true;
     run_on(
         state_thread_, [this, state] { return storage_.state.write(*state); },
@@ -123,12 +124,15 @@ void RaftNode::store_state() {
 
 void RaftNode::state_stored(store::State& state, Result<void> result) {
     state_busy_ = false;
+    storing_rows_ = 0;
     if (!result) {
         unsaved_.put_back(state.rows);
         return disk_failed(std::move(result.error()), "storing the registry");
     }
     disk_works();
     stored_applied_ = std::max(stored_applied_, state.applied);
+    if (!storing_lags() && std::exchange(lag_told_, false))
+        log::info("the disk keeps up again: writes are taken", {});
     changed_.notify_all();
     work();
 }
@@ -154,6 +158,12 @@ void RaftNode::disk_works() {
     if (trouble_.empty()) return;
     log::info("the disk has room again: writes are taken", {{"after", trouble_}});
     trouble_.clear();
+}
+
+std::string RaftNode::why_not_writable() const {
+    if (!trouble_.empty() || !storing_lags()) return trouble_;
+    return std::format("{} changes wait to be stored: the disk does not keep up; try again later",
+                       unsaved_.size() + storing_rows_);
 }
 
 void RaftNode::disk_failed(Error error, std::string_view step_name) {

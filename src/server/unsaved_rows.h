@@ -1,5 +1,6 @@
 // The registry's rows that changed since they were last stored, each once, in the order in which
 // they first changed: history's come in that of their keys, which is how they are stored fastest.
+// How many there may be is the raft node's business (RaftOptions::unsaved_rows).
 #pragma once
 
 #include <cstddef>

@@ -34,6 +34,58 @@ void make_leader(ClusterServer& server, Cluster& cluster) {
 
 } // namespace
 
+TEST_CASE("rows that wait for a slow disk are bounded: a leader refuses writes until it keeps up") {
+    Cluster::Options options;
+    options.servers = 1;
+    options.node.store_after = 1ms;
+    options.node.unsaved_rows = 20;
+    Cluster cluster(options);
+    FaultyDisk disk;
+    disk.hangs_at = "state.db";
+    restart_on(cluster[0], cluster);
+    cluster.write(cluster[0], "before");
+
+    disk.hung = true;
+    int taken = 0;
+    Result<registry::Outcome> last = cluster[0].propose(services({"s"}));
+    for (; last && taken < 100; ++taken)
+        last = cluster[0].propose(services({"s" + std::to_string(taken)}));
+    const std::string trouble = cluster[0].node->status().trouble;
+    disk.hung = false;
+    disk.hung.notify_all();
+    REQUIRE_FALSE(last.has_value());
+    CHECK(last.error().code == ErrorCode::resource_exhausted);
+    CHECK(last.error().message.contains("the disk does not keep up"));
+    CHECK(trouble == last.error().message);
+    CHECK(taken >= 5);
+    cluster.runner.until([&] { return cluster[0].node->status().trouble.empty(); });
+    cluster.write(cluster[0], "after");
+}
+
+TEST_CASE("a follower whose rows wait for a slow disk takes no more entries, and catches up") {
+    Cluster::Options options;
+    options.node.store_after = 1ms;
+    options.node.unsaved_rows = 20;
+    Cluster cluster(options);
+    ClusterServer& slow = *cluster.followers().front();
+    FaultyDisk disk;
+    disk.hangs_at = "state.db";
+    restart_on(slow, cluster);
+    cluster.write(slow, "before");
+
+    disk.hung = true;
+    ClusterServer& leader = cluster.leader({slow.name});
+    for (int i = 0; i < 50; ++i) cluster.write(leader, "s" + std::to_string(i));
+    cluster.runner.until([&] { return !slow.node->status().trouble.empty(); });
+    const bool behind = !slow.has_service("s49");
+    disk.hung = false;
+    disk.hung.notify_all();
+    CHECK(behind);
+    CHECK(slow.has_service("before"));
+    cluster.converge();
+    CHECK(slow.has_service("s49"));
+}
+
 TEST_CASE("a follower whose disk is full holds nobody up, and catches up when there is room") {
     Cluster cluster(quick_retries());
     ClusterServer& full = *cluster.followers().front();

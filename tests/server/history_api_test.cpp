@@ -132,6 +132,25 @@ TEST_CASE("a rollback goes back, tells what it did, and can be tried first") {
           ErrorCode::out_of_range);
 }
 
+TEST_CASE("a rollback does not go back to before the mesh existed") {
+    MeshFixture mesh;
+    const std::uint64_t index = apply(mesh, "web");
+    const auto all = history(mesh);
+    const std::uint64_t first = all->entries(all->entries_size() - 1).index();
+    REQUIRE(first > 1); // a cluster's own entry comes before
+    v1::RollbackRequest request;
+    for (const bool dry_run : {true, false}) {
+        request.set_index(first - 1);
+        request.set_dry_run(dry_run);
+        const Error refused = mesh.call<v1::RollbackResponse>("Rollback", request).error();
+        CHECK(refused.code == ErrorCode::out_of_range);
+        CHECK(refused.message.contains(std::format("the mesh began at index {}", first)));
+    }
+    CHECK(history(mesh)->index() == index);
+    request.set_index(first);
+    CHECK(mesh.call<v1::RollbackResponse>("Rollback", request)->differences_size() == 1);
+}
+
 TEST_CASE("conditions of an apply are kept, and their failure is told as a lost race") {
     MeshFixture mesh;
     const std::uint64_t index = apply(mesh, "web");

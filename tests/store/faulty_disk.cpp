@@ -1,6 +1,7 @@
 #include "store/faulty_disk.h"
 
 #include <new>
+#include <string_view>
 #include <utility>
 
 namespace hawser::store::test {
@@ -38,6 +39,8 @@ int do_read(sqlite3_file* file, void* to, int count, sqlite3_int64 from) {
 int do_write(sqlite3_file* file, const void* data, int count, sqlite3_int64 at) {
     FaultyDisk& disk = *as_file(file)->disk;
     ++disk.writes;
+    if (!disk.hangs_at.empty() && std::string_view(as_file(file)->name).contains(disk.hangs_at))
+        disk.hung.wait(true);
     if (fails(disk.writes_until_full)) return SQLITE_FULL;
     disk.record(
         {.kind = Kind::write,

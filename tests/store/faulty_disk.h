@@ -32,6 +32,10 @@ class FaultyDisk {
     std::atomic<int> writes_until_full = -1;
     std::atomic<int> syncs_until_error = -1;
 
+    // Writes to files of this name wait until hung is false again. The name is set once.
+    std::string hangs_at;
+    std::atomic<bool> hung = false;
+
     std::atomic<int> writes = 0;
     std::atomic<int> syncs = 0;
 
