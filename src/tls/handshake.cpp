@@ -4,6 +4,8 @@
 #include <cstring>
 #include <format>
 
+#include "tls/known_signatures.h"
+
 namespace hawser::tls {
 namespace {
 
@@ -149,7 +151,7 @@ Result<bool> Handshake::step(bool input_ended) {
     // A server whose Finished is sent has these keys and, until the client's, nothing to say.
     if (role_ == Role::server) alert_secret_ = agreement_.server_secret;
     alert_mark_ = output_.size();
-    const int code = mbedtls_ssl_handshake(ssl_.get());
+    const int code = advance();
     if (code == MBEDTLS_ERR_SSL_WANT_READ) return false;
     if (code != 0) {
         Failure failed = failure(code);
@@ -158,6 +160,19 @@ Result<bool> Handshake::step(bool input_ended) {
     }
     if (auto done = finish(); !done) return fail(std::move(done.error()));
     return true;
+}
+
+int Handshake::advance() {
+    const int certificate =
+        role_ == Role::client ? MBEDTLS_SSL_SERVER_CERTIFICATE : MBEDTLS_SSL_CLIENT_CERTIFICATE;
+    int code = 0;
+    while (code == 0 && mbedtls_ssl_is_handshake_over(ssl_.get()) == 0) {
+        std::optional<CertificateSignatures> signatures;
+        if (ssl_->MBEDTLS_PRIVATE(state) == certificate) signatures.emplace();
+        code = mbedtls_ssl_handshake_step(ssl_.get());
+        if (signatures && verification_.peer()) signatures->remember();
+    }
+    return code;
 }
 
 // Believes nothing that PeerVerification has not decided.
@@ -193,6 +208,8 @@ Handshake::Failure Handshake::alert_failure() const {
 Handshake::Failure Handshake::failure(int code) const {
     if (const auto& refusal = verification_.refusal())
         return {unauthenticated("peer certificate: " + refusal->reason), refusal->alert};
+    const int proof = role_ == Role::client ? MBEDTLS_SSL_CERTIFICATE_VERIFY
+                                            : MBEDTLS_SSL_CLIENT_CERTIFICATE_VERIFY;
     switch (code) {
         case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
             return {no_certificate(), Alert::certificate_required};
@@ -203,6 +220,10 @@ Handshake::Failure Handshake::failure(int code) const {
             return {invalid("no application protocol (ALPN) in common with the peer"),
                     Alert::no_application_protocol};
         case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
+            if (ssl_->MBEDTLS_PRIVATE(state) == proof)
+                return {
+                    unauthenticated("peer certificate: the peer has not proved to have its key"),
+                    Alert::decrypt_error};
             return {invalid("no cipher, group or signature in common with the peer"),
                     Alert::handshake_failure};
         case MBEDTLS_ERR_SSL_CONN_EOF:

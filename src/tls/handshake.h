@@ -43,6 +43,7 @@ class Handshake {
     int send(ByteView bytes);
     int verify(mbedtls_x509_crt& certificate, int depth, std::uint32_t& flags);
     void keep_secret(mbedtls_ssl_key_export_type type, ByteView secret);
+    [[nodiscard]] int advance(); // mbedTLS's code
     [[nodiscard]] Result<void> finish();
     struct Failure {
         Error error;

@@ -41,6 +41,7 @@ enum class Alert : std::uint8_t {
     unknown_ca = 48,
     access_denied = 49,
     decode_error = 50,
+    decrypt_error = 51,
     protocol_version = 70,
     user_canceled = 90,
     certificate_required = 116,
