@@ -151,7 +151,8 @@ std::vector<PeerStatus> Core::peers() const {
                        .appends_in_flight = peer.in_flight.size(),
                        .snapshot_bytes = peer.sending ? peer.sending->offset : 0,
                        .last_contact = peer.contact,
-                       .caught_up = caught_up(peer)});
+                       .caught_up = caught_up(peer),
+                       .lost_entry = peer.lost_entry});
     }
     return all;
 }

@@ -31,6 +31,8 @@ struct PeerStatus {
     std::uint64_t snapshot_bytes = 0;    // sent so far
     std::optional<Instant> last_contact; // none: not since this server leads
     bool caught_up = false;              // close enough to become a voter
+    Index lost_entry = 0; // it had confirmed up to here and then lost some of it; 0: not while this
+                          // server leads
 };
 
 // A snapshot on its way. One piece at a time: read, sent, answered.
@@ -55,6 +57,8 @@ struct Progress {
     std::uint64_t match_round = 0; // the newest round when `match` was learned
     std::uint64_t round = 0;       // the newest heartbeat it answered
     std::uint64_t probe_round = 0; // what does not answer this one is from before the probe
+    std::uint64_t lost_round = 0;  // what does not answer this one or a later is from before a loss
+    Index lost_entry = 0;          // it had confirmed up to here, and lost some of it; 0: never
     std::optional<Instant> contact{};
     std::optional<SnapshotSending> sending{}; // `snapshot`
     // The entry that removed it, while it is still to be told, and until when.

@@ -78,6 +78,8 @@ void Core::on(ServerId from, const AppendReply& reply) {
         return;
     }
     peer.contact = now_;
+    // What it confirmed before it was found to have lost entries tells nothing of what it has now.
+    if (reply.round < peer.lost_round) return;
     if (reply.match > peer.match) peer.match_round = leading_.round;
     peer.acknowledge(reply.match);
     if (reply.round >= peer.round) { // the newest there is: after a restart the peer has less
@@ -120,10 +122,14 @@ bool Core::has_lost(const Progress& peer, const AppendReply& reply) const {
 // What it confirmed counts no more: it is on one disk fewer until it has it again.
 void Core::start_over(ServerId from, Progress& peer, const AppendRejection& rejection) {
     refuse(ErrorCode::corrupt,
-           std::format("server {:016x} lacks entry {}, which it had confirmed (was its disk put "
-                       "back?): it gets it again",
+           std::format("server {:016x} lacks entry {}, which it had confirmed: its disk was put "
+                       "back to an older state, and what it promised since may be broken. It gets "
+                       "its entries again; remove it and let it join anew",
                        from, rejection.index));
+    peer.lost_entry = peer.match;
     peer.match = 0;
+    peer.received = 0;
+    peer.lost_round = ++leading_.round;
     peer.enter_probe(after_hint(rejection));
     send_probe(from, peer);
 }

@@ -57,6 +57,7 @@ io::Task<Result<void>> AgentSession::run() {
     // The agent may know more than this server does, from one that is not behind.
     if (Result<void> current = co_await parts_.raft.read_barrier(longest_catch_up); !current)
         co_return fail(std::move(current.error()), "this server is not up to date");
+    if (Result<void> held = check_nothing_was_lost(); !held) co_return held;
     // Meanwhile the server may have begun to stop: nobody would end this session any more.
     if (Result<void> serving = parts_.sessions.serving(); !serving) co_return serving;
     // From here on a cancellation ends waits but throws nothing, so that the writer is joined.
@@ -102,6 +103,21 @@ io::Task<Result<void>> AgentSession::read_hello() {
                                      {"version", printable(hello.version(), 64)},
                                      {"have_index", sent_index_}});
     co_return Result<void>();
+}
+
+// All that is committed is here by now. An agent that saw more of this very history proves that
+// some of it is lost; what this registry has instead must not take its place.
+Result<void> AgentSession::check_nothing_was_lost() const {
+    const std::uint64_t index = parts_.hub.index();
+    if (other_history_ || sent_index_ <= index) return {};
+    if (parts_.sessions.is_ahead(stream_.node, sent_index_))
+        log::error("an agent has seen more than there is here: was this server's data put back?",
+                   {{"node", stream_.node}, {"agent_index", sent_index_}, {"index", index}});
+    return fail(ErrorCode::unavailable,
+                std::format("this registry ends at index {}, the agent has seen {} of it: its data "
+                            "was put back to an older state. If it is to go on from there: hawser "
+                            "server recover",
+                            index, sent_index_));
 }
 
 io::Task<Result<void>> AgentSession::read_messages() {

@@ -44,6 +44,7 @@ class AgentSession {
 
   private:
     [[nodiscard]] io::Task<Result<void>> read_hello();
+    [[nodiscard]] Result<void> check_nothing_was_lost() const;
     [[nodiscard]] io::Task<Result<void>> read_messages();
     [[nodiscard]] io::Task<Result<std::optional<v1::AgentMessage>>> read_message();
     [[nodiscard]] std::string leave_out_forbidden(model::SyncNode& command) const;

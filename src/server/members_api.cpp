@@ -43,6 +43,12 @@ void describe(const model::Server& server, v1::MemberState& member) {
 
 void describe(const raft::PeerStatus& peer, v1::MemberState& member) {
     member.set_match_index(peer.match);
+    if (peer.lost_entry != 0)
+        member.set_trouble(
+            std::format("it had confirmed entry {} and lost it: its data was put back to an older "
+                        "state; remove "
+                        "it and let it join anew",
+                        peer.lost_entry));
     if (!peer.last_contact) return;
     member.set_last_contact_ms(io::wall_now() - (now_for_raft() - *peer.last_contact).count());
 }

@@ -82,8 +82,11 @@ Result<void> PeerDirectory::admit(const rpc::Caller& caller,
     if (std::ranges::contains(others(), caller.identity->name, &Member::name)) return {};
     return fail(ErrorCode::permission_denied,
                 std::format("server '{}' is not a member of this cluster: it was removed, or has "
-                            "not joined",
-                            caller.identity->name));
+                            "not joined{}",
+                            caller.identity->name,
+                            others().empty() ? ", or this server's data was put back to a state "
+                                               "from before it joined"
+                                             : ""));
 }
 
 Result<Member> PeerDirectory::identify(const rpc::Caller& caller, raft::ServerId claimed,

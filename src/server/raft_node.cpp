@@ -7,6 +7,12 @@
 
 namespace hawser::server {
 
+namespace {
+
+constexpr std::chrono::milliseconds refusal_interval{10'000}; // between two lines of one sort
+
+} // namespace
+
 RaftNode::RaftNode(io::Executor executor, RestoredServer restored, RaftOptions options)
     : executor_(executor),
       options_(std::move(options)),
@@ -67,11 +73,26 @@ void RaftNode::receive(raft::Message message) {
     const auto* append = std::get_if<raft::AppendRequest>(&message.body);
     if (append != nullptr && !append->entries.empty() && storing_lags()) return;
     raft::Actions actions = step_core(raft::Received{std::move(message)});
-    if (actions.refused && ++refused_messages_ % 1000 == 1) {
-        log::warn("refused a message of another server",
-                  {{"error", *actions.refused}, {"in_all", refused_messages_}});
-    }
+    if (actions.refused) tell_refusal(*actions.refused);
     carry_out(std::move(actions));
+}
+
+// A peer may send nonsense as often as it likes. What says that confirmed entries are lost or are
+// contradicted is told apart, so that no amount of the other can hide it.
+void RaftNode::tell_refusal(const Error& why) {
+    ++refused_messages_;
+    const bool damage = why.code == ErrorCode::corrupt;
+    if (damage) damage_ = why.message;
+    std::optional<Clock::time_point>& told = damage ? told_damage_ : told_refusal_;
+    const Clock::time_point now = Clock::now();
+    if (told && now - *told < refusal_interval) return;
+    told = now;
+    if (damage) {
+        log::error("a server lost what it had confirmed", {{"error", why}});
+    } else {
+        log::warn("refused a message of another server",
+                  {{"error", why}, {"in_all", refused_messages_}});
+    }
 }
 
 // In the order of the contract (raft/event.h).
@@ -170,6 +191,7 @@ RaftStatus RaftNode::status() const {
             .peers = core_.peers(),
             .transferring_to = core_.transferring_to(),
             .refused_messages = refused_messages_,
+            .damage = damage_,
             .trouble = failure_ ? failure_->message : why_not_writable()};
 }
 

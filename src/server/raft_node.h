@@ -68,7 +68,8 @@ struct RaftStatus {
     std::vector<raft::PeerStatus> peers; // as a leader sees them
     raft::ServerId transferring_to = raft::no_server;
     std::uint64_t refused_messages = 0; // that no correct server would have sent
-    std::string trouble;                // why writes are refused; empty: they are not
+    std::string damage;  // what was refused last because it contradicts what was confirmed
+    std::string trouble; // why writes are refused; empty: they are not
 };
 
 // Less than clients wait for an answer (limits::rpc_timeout): they hear what became of a write.
@@ -154,6 +155,7 @@ class RaftNode {
     // raft_node.cpp: the core
     [[nodiscard]] raft::Actions step_core(What what);
     void step(What what);
+    void tell_refusal(const Error& why);
     void carry_out(raft::Actions actions);
     void apply(const raft::Entry& entry);
     void tell_change(const raft::Actions& actions);
@@ -247,6 +249,8 @@ class RaftNode {
     std::string trouble_; // a disk that is full, for now
     std::optional<Error> failure_;
     std::uint64_t refused_messages_ = 0;
+    std::string damage_;
+    std::optional<Clock::time_point> told_refusal_, told_damage_;
 
     SnapshotSendings sendings_;
     std::shared_ptr<SnapshotReceiver> receiver_; // touched by the jobs of the rows' thread only

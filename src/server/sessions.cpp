@@ -51,6 +51,12 @@ void Sessions::enforced(AgentStream& stream, std::uint64_t index) {
     changed_.notify_all();
 }
 
+bool Sessions::is_ahead(const std::string& node, std::uint64_t index) {
+    if (index <= ahead_.index) return false;
+    ahead_ = {.index = index, .node = node};
+    return true;
+}
+
 void Sessions::leaves(AgentStream& stream) {
     const auto found = presences_.find(stream.node);
     if (found == presences_.end() || found->second.stream != &stream) return;

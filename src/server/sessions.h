@@ -64,6 +64,15 @@ class Sessions {
     // It said that it stops: its node is out now, nobody waits for its silence.
     void leaves(AgentStream& stream);
 
+    // An agent has seen more of this registry's history than there is here. true: more than any
+    // did.
+    struct Ahead {
+        std::uint64_t index = 0; // 0: none has
+        std::string node;
+    };
+    bool is_ahead(const std::string& node, std::uint64_t index);
+    [[nodiscard]] const Ahead& farthest_ahead() const { return ahead_; }
+
     // Every agent that is connected, by node.
     [[nodiscard]] std::vector<const AgentStream*> connected() const;
 
@@ -123,6 +132,7 @@ class Sessions {
     std::map<std::string, Presence> presences_; // of nodes heard since the start
     LeaseTable leases_;
     bool led_ = false;
+    Ahead ahead_;
     std::string refusing_ = "this server is starting"; // empty: it is not
     std::set<std::string> proposing_;                  // nodes whose change is under way
     Broadcast changed_;

@@ -67,6 +67,15 @@ void Api::add_warnings(v1::ServerStatusResponse& status, WallTime now) const {
     if (const std::string trouble = parts_.raft.status().trouble; !trouble.empty()) {
         status.add_warnings("writes are refused: " + trouble);
     }
+    if (const std::string damage = parts_.raft.status().damage; !damage.empty())
+        status.add_warnings(damage);
+    const Sessions::Ahead& ahead = parts_.sessions.farthest_ahead();
+    if (const std::uint64_t index = parts_.raft.registry().index(); ahead.index > index) {
+        status.add_warnings(
+            std::format("the agent of {} has seen index {}, but this registry ends "
+                        "at {}: was its data put back to an older state?",
+                        ahead.node, ahead.index, index));
+    }
     const AuthorityKeeper::Expiries expiries = parts_.authority.expiries();
     const WallTime lifetime = parts_.config.certificate_lifetime.count();
     warn_of_expiry(status, "this server's certificate", expiries.certificate, now, lifetime / 4);

@@ -71,11 +71,18 @@ TEST_CASE("a server that lost what it had confirmed gets it again") {
     const Actions again = server.receive(second, 2, lacks(4, 1, 4));
     CHECK(again.refused.has_value());
     CHECK(second_of(server).match == 0);
+    CHECK(second_of(server).lost_entry == 4);
     auto sent = said<AppendRequest>(again, second);
     REQUIRE(sent.size() == 1);
     CHECK(sent[0].previous.index == 1);
     CHECK(sent[0].entries.size() == 3);
-    server.receive(second, 2, has(4, 5));
+    const std::uint64_t round = sent[0].round;
+    // What it had confirmed before, and comes late, counts no more: that disk has it no longer.
+    for (std::uint64_t old = 1; old <= 4; ++old) {
+        server.receive(second, 2, has(4, old));
+        CHECK(second_of(server).match == 0);
+    }
+    server.receive(second, 2, has(4, round));
     CHECK(second_of(server).match == 4);
     CHECK(second_of(server).state == PeerStatus::State::replicate);
     CHECK(server.core->commit_index() == 4);

@@ -1,6 +1,7 @@
 // Raft over real sockets, TLS and disks: elections, replication, crashes, partitions, snapshots.
 // What raft decides is tested in tests/raft and tests/sim; here it is what drives it.
 #include <algorithm>
+#include <filesystem>
 
 #include "server/cluster_fixture.h"
 #include "server/peer_link.h"
@@ -86,6 +87,39 @@ TEST_CASE("a leader that dies is replaced, and what was confirmed is there when 
     CHECK(first.has_service("before"));
     CHECK(first.has_service("during"));
     CHECK(first.has_service("through"));
+}
+
+TEST_CASE("a server whose disk was put back is told apart, whatever was refused before") {
+    Cluster cluster;
+    ClusterServer& leader = cluster.leader();
+    ClusterServer& victim = *cluster.followers().front();
+    cluster.write(leader, "before");
+    cluster.converge();
+    const std::filesystem::path disk = cluster.directory.path() + "/" + victim.name;
+    const std::filesystem::path copy = cluster.directory.path() + "/copy";
+    victim.crash();
+    std::filesystem::copy(disk, copy, std::filesystem::copy_options::recursive);
+    victim.start();
+    cluster.write(leader, "confirmed");
+    cluster.converge();
+    REQUIRE(leader.node->status().leader == leader.id);
+    // What means nothing must not keep what matters from being told.
+    leader.node->receive({.from = 0xbad, .to = leader.id, .term = 1, .body = raft::AppendReply{}});
+    CHECK(leader.node->status().refused_messages > 0);
+    CHECK(leader.node->status().damage.empty());
+
+    victim.crash();
+    std::filesystem::remove_all(disk);
+    std::filesystem::rename(copy, disk);
+    victim.start();
+    cluster.runner.until([&] { return !leader.node->status().damage.empty(); });
+    CHECK(leader.node->status().damage.contains("which it had confirmed"));
+    const std::vector<raft::PeerStatus> peers = leader.node->status().peers;
+    const auto lost = std::ranges::find(peers, victim.id, &raft::PeerStatus::id);
+    REQUIRE(lost != peers.end());
+    CHECK(lost->lost_entry != 0);
+    cluster.converge();
+    CHECK(victim.has_service("confirmed"));
 }
 
 TEST_CASE("all servers crash at once and go on where they were") {

@@ -63,14 +63,14 @@ int run(const Options& options) {
                            "{} compactions ({} amid snapshots), {} snapshots ({} in the log's "
                            "place), {} changes of members seen, {} transfers, {} flipped bits "
                            "found, {} watches told ({} to begin anew), {} partly mended, "
-                           "{} returns, {} without a majority\n"
+                           "{} returns, {} disks put back, {} without a majority\n"
                            "{} seeds from {} in {:.1f} s, {} failed\n",
                            totals.writes, totals.reads, counts.elections, counts.overwritten,
                            counts.crashes, counts.compactions, counts.compactions_amid,
                            counts.snapshots, counts.resets, counts.changes, counts.transfers,
                            counts.flips, counts.watched + counts.resynced, counts.resynced,
-                           counts.partly_mended, counts.returns, counts.hopeless, options.seeds,
-                           options.first, took.count(), totals.failed)
+                           counts.partly_mended, counts.returns, counts.put_back, counts.hopeless,
+                           options.seeds, options.first, took.count(), totals.failed)
                    .c_str(),
                stdout);
     return totals.failed == 0 ? 0 : 1;

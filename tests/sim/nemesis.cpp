@@ -1,5 +1,6 @@
 #include "nemesis.h"
 
+#include <algorithm>
 #include <format>
 
 namespace hawser::raft::sim {
@@ -18,6 +19,7 @@ Nemesis::Nemesis(Cluster& cluster) : cluster_(cluster), world_(cluster.world()) 
         {profile.blackouts, &Nemesis::blackout},
         {profile.lost_disks, &Nemesis::lose_disk},
         {profile.bit_flips, &Nemesis::flip_bit},
+        {profile.put_backs, &Nemesis::put_back_disk},
         {profile.partitions, &Nemesis::partition},
         {profile.one_way, &Nemesis::cut_one_way},
         {profile.rolling, &Nemesis::roll_partition},
@@ -148,6 +150,39 @@ void Nemesis::flip_bit() {
     if (world_.telling) world_.tell(std::format("a bit flips on the disk of {:x}", server.id()));
     end(server, false);
     server.flip_bit();
+}
+
+// A disk is copied, and some time later the copy takes its place: what a restored image of a
+// virtual machine does. No algorithm survives that in general (a vote that was forgotten may be
+// given twice), so it is done where everything that the server promised since is kept by all the
+// others: then nothing may be lost, and the server must get its entries again.
+void Nemesis::put_back_disk() {
+    if (world_.profile.put_backs == 0) return;
+    for (const auto& server : cluster_.servers()) {
+        const auto copy = copies_.find(server->id());
+        if (copy == copies_.end() || would_break_a_promise(*server, copy->second)) continue;
+        if (world_.telling)
+            world_.tell(
+                std::format("the disk of {:x} is put back to an older state", server->id()));
+        world_.profile.put_backs = 0; // at most once
+        server->crash(true);
+        server->put_back(copy->second);
+        world_.scheduler.after(world_.between(1, 1000), [&back = *server] { back.start(); });
+        return;
+    }
+    for (const auto& server : cluster_.servers())
+        copies_.insert_or_assign(server->id(), server->disk());
+}
+
+bool Nemesis::would_break_a_promise(const Server& server, const Disk& copy) const {
+    const LogDisk& now = server.disk().log;
+    if (!server.up() || server.leads() || now.hard_state() != copy.log.hard_state()) return true;
+    if (now.last() <= copy.log.last() || now.base() != copy.log.base()) return true;
+    const std::optional<Term> last = now.term_at(now.last());
+    return !std::ranges::all_of(cluster_.servers(), [&](const auto& other) {
+        const LogDisk& theirs = other->disk().log;
+        return other->up() && last && theirs.term_at(now.last()) == last;
+    });
 }
 
 void Nemesis::partition() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "cluster.h"
@@ -31,6 +32,8 @@ class Nemesis {
     void blackout();
     void lose_disk();
     void flip_bit();
+    void put_back_disk();
+    [[nodiscard]] bool would_break_a_promise(const Server& server, const Disk& copy) const;
     void partition();
     void cut_one_way();
     void roll_partition();
@@ -50,6 +53,7 @@ class Nemesis {
     std::vector<Deed> deeds_;
     std::uint64_t weights_ = 0;
     std::uint64_t ambushes_ = 0;
+    std::map<ServerId, Disk> copies_; // of disks, to be put back
 };
 
 } // namespace hawser::raft::sim

@@ -132,6 +132,11 @@ void Oracle::restarts(ServerId server, const LogDisk& disk) {
     term = disk.hard_state().term;
 }
 
+void Oracle::forgets(ServerId server, const LogDisk& disk) {
+    acknowledged_.erase(server);
+    terms_[server] = disk.hard_state().term;
+}
+
 void Oracle::wrote(std::uint64_t command, Index index, Index completed_before) {
     ++writes_;
     if (index > committed_.size() || committed_[index - 1].command != command) {

@@ -42,6 +42,8 @@ class Oracle {
     // `log`: what the sender's core believes; `disk`: what would survive.
     void sends(const Message& message, const LogDisk& log, const LogDisk& disk);
     void restarts(ServerId server, const LogDisk& disk);
+    // Its disk has an older state from now on: what it promised since is nobody's any more.
+    void forgets(ServerId server, const LogDisk& disk);
 
     // Operations. What has completed, everything that begins later must see.
     [[nodiscard]] Index completed() const { return completed_; }

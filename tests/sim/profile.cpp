@@ -98,6 +98,8 @@ Profile make_profile(Random& random) {
     profile.watchers = random.below(4);
     profile.watch_capacity = one_of<std::size_t>(random, {2, 20, 1000});
     if (random.below(3) == 0) make_delicate(random, profile);
+    // Not where the members change: a copy from before that would not know who they are.
+    if (profile.membership == 0 && profile.servers >= 3) profile.put_backs = random.below(2) * 12;
     return profile;
 }
 

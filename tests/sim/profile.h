@@ -36,6 +36,7 @@ struct Profile {
     // Weights of what the nemesis does.
     Time nemesis_every = 300; // on average
     std::uint64_t crashes = 0, power_cuts = 0, blackouts = 0, lost_disks = 0, bit_flips = 0;
+    std::uint64_t put_backs = 0; // of a disk, to an older state
     std::uint64_t partitions = 0, one_way = 0, rolling = 0, isolations = 0;
     std::uint64_t pauses = 0, clock_jumps = 0, full_disks = 0;
     std::uint64_t membership = 0, transfers = 0;

@@ -82,6 +82,13 @@ void Server::lose_disk() {
     lost_ = true;
 }
 
+void Server::put_back(const Disk& copy) {
+    disk_ = copy;
+    disk_.written = disk_.synced;
+    ++world_.counts.put_back;
+    world_.oracle.forgets(id_, disk_.log);
+}
+
 void Server::mend() {
     paused_until_ = 0;
     disk_full_ = false;
@@ -182,6 +189,11 @@ void Server::carry_out(Actions actions) {
 
 // Before anything of it happens.
 void Server::show(const Actions& actions) {
+    // Only a disk that was put back lacks what was confirmed.
+    if (actions.refused && actions.refused->code == ErrorCode::corrupt &&
+        world_.counts.put_back == 0) {
+        world_.oracle.fail(std::format("server {:x}: {}", id_, actions.refused->message));
+    }
     if (!actions.apply.empty() && installing_) {
         world_.oracle.fail(
             std::format("server {:x} applies while a snapshot takes the place of its state", id_));

@@ -38,6 +38,9 @@ class Server {
     void lose_disk();
     // Nor does it once it starts and notices.
     void flip_bit() { disk_.flip_bit(world_.random); }
+    // While it is down: it has what it had when the copy was made.
+    void put_back(const Disk& copy);
+    [[nodiscard]] const Disk& disk() const { return disk_; }
 
     void receive(Message message);
     void write(std::vector<Operation> operations);

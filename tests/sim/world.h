@@ -17,7 +17,8 @@ namespace hawser::raft::sim {
 struct Counts {
     std::uint64_t crashes = 0, elections = 0, overwritten = 0, compactions = 0, snapshots = 0,
                   resets = 0, changes = 0, transfers = 0, partly_mended = 0, hopeless = 0,
-                  compactions_amid = 0, flips = 0, watched = 0, resynced = 0, returns = 0;
+                  compactions_amid = 0, flips = 0, watched = 0, resynced = 0, returns = 0,
+                  put_back = 0;
 
     Counts& operator+=(const Counts& other) {
         crashes += other.crashes;
@@ -35,6 +36,7 @@ struct Counts {
         watched += other.watched;
         resynced += other.resynced;
         returns += other.returns;
+        put_back += other.put_back;
         return *this;
     }
 };
