@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "console.h"
+#include "host/core_dumps.h"
 #include "log/log.h"
 
 namespace hawser::cmd {
@@ -33,6 +34,7 @@ Lifecycle::Lifecycle(io::Loop& loop)
       had_terminal_(has_terminal()),
       systemd_(host::Systemd::from_environment()),
       tasks_(loop.executor()) {
+    host::forbid_core_dumps(); // a daemon's memory holds keys
     // A peer that went away is an error of the write, not the end of the process.
     std::signal(SIGPIPE, SIG_IGN);
     wait_for_signal();

@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 
-from harness.checks import PATIENCE, check, check_contains, check_equal, wait_until
+from harness.checks import PATIENCE, SLOWNESS, check, check_contains, check_equal, wait_until
 from harness.mesh import TUNNEL_PORT, Server, service
 from harness.programs import WEB_UID
 
@@ -87,6 +87,9 @@ def test_root_joins_for_the_owner_of_the_folder_and_says_what_is_next(mesh):
     agent.process = agent.host.start(mesh.binary, "agent", "-c", agent.config_path, uid=61007,
                                      name="agent")
     wait_until(lambda: len(mesh.server.status()["agents"]) == 1, 15, "it finds the server")
+    if SLOWNESS == 1:  # a sanitizer needs to look into its process
+        check_equal(os.stat(f"/proc/{agent.process.pid}/environ").st_uid, 0,
+                    "whose memory it is, and its core dumps would be")
 
 
 def test_a_used_token_is_refused(mesh):
