@@ -114,6 +114,11 @@ io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
                                                            tls::CredentialsPtr credentials,
                                                            std::string trust_domain,
                                                            Time deadline) {
+    // Whatever happened before: a tunnel speaks for the service that it is for, and nobody else.
+    const model::Identity source{
+        .trust_domain = trust_domain, .kind = model::IdentityKind::service, .name = key.source};
+    if (tls::own_identity(*credentials) != source)
+        co_return fail(ErrorCode::internal, "the certificate is not that of " + source.to_uri());
     const auto began = std::chrono::steady_clock::now();
     auto socket =
         co_await io::connect_tcp(executor_, key.endpoint, {.timeout = time_left(deadline)});

@@ -155,3 +155,30 @@ TEST_CASE("all attempts together have the service's connect timeout") {
     CHECK(took < 2 * (rows.api.connect_timeout + answer_margin));
     for (const FarAgent& each : silent) CHECK(each.requests() == 1); // none took it all
 }
+
+TEST_CASE("a tunnel is never opened with another service's identity") {
+    TestLoop loop;
+    FarAgent api(loop, "api-1");
+    MeshRows rows;
+    rows.add("api-1", api.endpoint());
+    Host web(loop, "web-1");
+    web.know(rows);
+    // As if the agent had mixed them up.
+    auto view = std::make_shared<View>(*web.context.view);
+    const auto use = [&](const std::string& key, tls::CredentialsPtr credentials) {
+        view->service_credentials[key] = std::move(credentials);
+        web.context.view = std::make_shared<View>(*view);
+    };
+    const tls::CredentialsPtr own = view->service_credentials.at("web");
+    for (const tls::CredentialsPtr& wrong :
+         {hawser::test::credentials_of("admin"), view->node_credentials}) {
+        use("web", wrong);
+        auto call = web.call();
+        const End end(loop, call);
+        REQUIRE(loop.until([&] { return end.error.has_value(); }));
+        CHECK(api.tunnels.empty());
+    }
+    use("web", own);
+    const auto call = web.call();
+    CHECK(loop.until([&] { return api.requests() == 1; }));
+}
