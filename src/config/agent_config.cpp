@@ -41,6 +41,7 @@ void read_host(Table& file, AgentConfig& config) {
         }
     }
     file.text("join_token_file", config.join_token_file, check_path);
+    file.text("machine_id_file", config.machine_id_file, check_path);
     file.text("data_dir", config.data_dir, check_path);
     file.text("socket", config.socket, check_socket_path);
     file.text("services_dir", config.services_dir, check_path);

@@ -60,6 +60,7 @@ struct AgentConfig {
     std::string zone;
     std::vector<Endpoint> servers;
     std::optional<std::string> join_token_file;
+    std::string machine_id_file = "/etc/machine-id";
     std::string data_dir = "/var/lib/hawser/agent";
     std::string socket = "/run/hawser/agent.sock";
     std::string services_dir = "/etc/hawser/services.d";

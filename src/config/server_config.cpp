@@ -48,6 +48,16 @@ void read_time_or_never(Table& table, std::string_view key, Duration& to, Durati
     table.problem(key, "must be at least " + format_duration(least) + ", or \"0s\" for never");
 }
 
+// The rest of a certificate's life is for renewing it.
+void read_ca(Table& ca, ServerConfig& config) {
+    ca.duration("availability_target", config.availability_target, 0s, 30 * 24h);
+    const Duration most = config.certificate_lifetime / 10 * 9;
+    if (config.availability_target > most) {
+        ca.problem("availability_target", "must be at most nine tenths of certificate_lifetime (" +
+                                              format_duration(most) + ")");
+    }
+}
+
 void read_cluster(Table& file, ServerConfig& config) {
     file.text("join_token_file", config.join_token_file, check_path);
     file.integer("bootstrap_expect", config.bootstrap_expect, 1U, most_voters);
@@ -78,6 +88,7 @@ void read_server(Table& file, ServerConfig& config) {
     read_vip_range(file, "vip4", config.vip4, true);
     read_vip_range(file, "vip6", config.vip6, false);
     file.duration("certificate_lifetime", config.certificate_lifetime, 10s, 30 * 24h);
+    file.table("ca", [&](Table& ca) { read_ca(ca, config); });
     file.duration("session_timeout", config.session_timeout, 3s, 5min);
     read_cluster(file, config);
     read_log(file, config.log_level, config.log_format);

@@ -24,6 +24,7 @@ struct ServerConfig {
     std::string dns_domain = "mesh";           // ditto
     Cidr vip4, vip6;                           // ditto; 240.0.0.0/8 and fd68:6177::/64
     Duration certificate_lifetime{86'400'000}; // of leaves
+    Duration availability_target{}; // agents survive so long without servers; zero: unspecified
     Duration session_timeout{7'000};
     std::optional<std::string> join_token_file; // for a further server's first start
     std::uint32_t bootstrap_expect = 1;         // voters: with fewer the cluster is incomplete

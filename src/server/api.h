@@ -2,10 +2,12 @@
 //
 //   Mesh/Join             anybody with a join token; limited per source address
 //   Mesh/Sign, /Session   agents: a certificate of a node that still exists
-//   Api/Get, /Watch, /History, /Plan, /WaitEnforced, /ServerStatus   operators with any role
+//   Api/Get, /Watch, /History, /Plan, /WaitEnforced, /ServerStatus, Trust/Certificates
+//                         operators with any role
 //   Api/Apply, /Delete, /Rollback, /…Token(s)      operators with the role operator or admin
 //   Api/CreateToken for a server   admins: a server gets the authority's keys
-//   Api/SaveSnapshot, /TransferLeadership, /RemoveServer   operators with the role admin
+//   Api/SaveSnapshot, /TransferLeadership, /RemoveServer, Trust/RenewCertificates
+//                         operators with the role admin
 //   Peer/Join             anybody with a server's join token; limited like Mesh/Join
 //
 // An operator is who has an operator token, or on the admin socket root, this server's own user
@@ -26,6 +28,7 @@
 #include "model/command.h"
 #include "model/proto/cluster.pb.h"
 #include "model/proto/control.pb.h"
+#include "model/proto/trust.pb.h"
 #include "rpc/server.h"
 #include "server/access.h"
 #include "server/authority_keeper.h"
@@ -106,10 +109,10 @@ class Api {
     [[nodiscard]] Result<void> check_known_secret(const std::string& token_id,
                                                   const std::string& secret) const;
     [[nodiscard]] Result<std::string> sign_for(const model::Node& node, ByteView csr,
-                                               const model::Identity& identity) const;
+                                               const model::Identity& identity);
     Answer<v1::SignResponse> sign(const rpc::Caller& caller, v1::SignRequest request);
     [[nodiscard]] Result<std::string> sign_for_node(const rpc::Caller& caller,
-                                                    const v1::SignRequest& request) const;
+                                                    const v1::SignRequest& request);
     io::Task<Result<void>> session(const rpc::Caller& caller, rpc::MessageStream& stream);
 
     // resource_api.cpp
@@ -154,6 +157,11 @@ class Api {
     io::Task<void> add_members(v1::ServerStatusResponse& status);
     void add_member_warnings(v1::ServerStatusResponse& status) const;
 
+    // trust_api.cpp
+    Answer<v1::CertificatesResponse> certificates(Actor actor, v1::CertificatesRequest request);
+    Answer<v1::RenewCertificatesResponse> renew_certificates(Actor actor,
+                                                             v1::RenewCertificatesRequest request);
+
     // status_api.cpp
     Answer<v1::ServerStatusResponse> status(Actor actor, v1::ServerStatusRequest request);
     void add_warnings(v1::ServerStatusResponse& status, WallTime now) const;
@@ -165,6 +173,7 @@ class Api {
     std::map<std::string, std::function<Answer<std::string>(std::string, Actor)>> led_;
     SourceLimiter join_limiter_{{}};
     WallTime started_at_;
+    std::uint64_t issued_ = 0; // certificates, since then
     std::size_t watchers_ = 0;
 };
 

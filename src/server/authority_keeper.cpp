@@ -105,12 +105,15 @@ Result<void> AuthorityKeeper::renew(WallTime now) {
     if (!credentials)
         return fail(std::move(credentials.error()), "loading the server's certificate");
     credentials_ = std::move(*credentials);
+    issued_at_ = now;
     renew_at_ = now + (tls::expires_at(*credentials_) - now) / 2;
     return {};
 }
 
 AuthorityKeeper::Expiries AuthorityKeeper::expiries() const {
-    return {.certificate = tls::expires_at(*credentials_),
+    return {.issued = issued_at_,
+            .certificate = tls::expires_at(*credentials_),
+            .renews = renew_at_,
             .intermediate = expiry_of(authority_.intermediate_der()),
             .root = expiry_of(authority_.root_der())};
 }

@@ -44,25 +44,28 @@ class AuthorityKeeper {
                                            WallTime now, std::uint64_t generation = 0) const;
 
     struct Expiries {
+        WallTime issued = 0; // this server's own
         WallTime certificate = 0;
+        WallTime renews = 0;
         WallTime intermediate = 0;
         WallTime root = 0;
     };
     [[nodiscard]] Expiries expiries() const;
 
+    // This server's own certificate, now.
+    [[nodiscard]] Result<void> renew(WallTime now);
     // Renews until cancelled.
     [[nodiscard]] io::Task<void> keep_renewed();
 
   private:
     AuthorityKeeper(Options options, ca::Authority authority)
         : options_(std::move(options)), authority_(std::move(authority)) {}
-    [[nodiscard]] Result<void> renew(WallTime now);
 
     Options options_;
     ca::Authority authority_;
     tls::TrustBundle trust_;
     tls::CredentialsPtr credentials_;
-    WallTime renew_at_ = 0;
+    WallTime issued_at_ = 0, renew_at_ = 0;
 };
 
 } // namespace hawser::server

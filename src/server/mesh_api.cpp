@@ -4,6 +4,7 @@
 #include <format>
 
 #include "base/bytes.h"
+#include "ca/lifetimes.h"
 #include "ca/tokens.h"
 #include "io/clock.h"
 #include "log/log.h"
@@ -18,6 +19,12 @@ namespace {
 model::Identity node_identity(const ca::Authority& authority, const std::string& node) {
     return {
         .trust_domain = authority.trust_domain(), .kind = model::IdentityKind::node, .name = node};
+}
+
+std::int64_t renew_after_ms(const AuthorityKeeper& authority, const config::ServerConfig& config) {
+    const Duration left(authority.expiries().intermediate - io::wall_now());
+    return ca::renew_after(std::min(config.certificate_lifetime, left), config.availability_target)
+        .count();
 }
 
 IpAddress address_of(const rpc::Caller& caller) {
@@ -82,12 +89,16 @@ Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request, std::s
     response.set_trust_domain(authority.trust_domain());
     for (const std::string& root : tables().trust()->roots) response.add_roots(root);
     for (const std::string& service : node->allowed_services) response.add_services(service);
+    response.set_renew_after_ms(renew_after_ms(parts_.authority, parts_.config));
     co_return response;
 }
 
 Result<std::string> Api::sign_for(const model::Node& node, ByteView csr,
-                                  const model::Identity& identity) const {
-    return parts_.authority.sign(csr, identity, io::wall_now(), generation_of(node));
+                                  const model::Identity& identity) {
+    Result<std::string> chain =
+        parts_.authority.sign(csr, identity, io::wall_now(), generation_of(node));
+    if (chain) ++issued_;
+    return chain;
 }
 
 // A token that was just made may not have reached this server.
@@ -116,17 +127,18 @@ Api::Answer<v1::SignResponse> Api::sign(const rpc::Caller& caller, v1::SignReque
     }
     v1::SignResponse response;
     response.set_chain(std::move(*chain));
+    response.set_renew_after_ms(renew_after_ms(parts_.authority, parts_.config));
     co_return response;
 }
 
-Result<std::string> Api::sign_for_node(const rpc::Caller& caller,
-                                       const v1::SignRequest& request) const {
+Result<std::string> Api::sign_for_node(const rpc::Caller& caller, const v1::SignRequest& request) {
     Result<const model::Node*> node = identify_node(caller, tables());
     if (!node) return fail(std::move(node.error()));
     model::Identity identity = node_identity(parts_.authority.authority(), (*node)->name);
     if (!request.service().empty()) {
         if (!std::ranges::contains((*node)->allowed_services, request.service())) {
-            return fail(ErrorCode::permission_denied,
+            // A token that was just used may not have reached this server: the leader knows.
+            return fail(parts_.raft.leads() ? ErrorCode::permission_denied : ErrorCode::unavailable,
                         std::format("node '{}' may not speak for service '{}': its join token "
                                     "does not name it",
                                     (*node)->name, printable(request.service(), 64)));

@@ -275,6 +275,9 @@ TEST_CASE("the server's keys") {
             {"certificate_lifetime = \"forever\"\n",
              "f:1:24: 'certificate_lifetime': 'forever' is not a duration (write it like "
              "\"250ms\", \"10s\", \"1h30m\")"},
+            {"[ca]\navailability_target = \"22h\"\n",
+             "f:2:23: 'ca.availability_target' must be at most nine tenths of "
+             "certificate_lifetime (21h36m)"},
             {"session_timeout = \"1h\"\n",
              "f:1:19: 'session_timeout' must be between 3s and 5m, not 1h"},
             {"bootstrap_expect = 0\n", "f:1:20: 'bootstrap_expect' must be between 1 and 9, not 0"},
