@@ -118,7 +118,8 @@ int run(const Options& options) {
         .token = *std::move(token),
         .servers = config->servers,
         .data_dir = options.data_dir.empty() ? config->data_dir : options.data_dir,
-        .node = config->node};
+        .node = config->node,
+        .machine_id_file = config->machine_id_file};
     if (!options.servers.empty()) join_options.servers.clear();
     for (const std::string& server : options.servers) {
         const Result<Endpoint> endpoint = Endpoint::parse(server);

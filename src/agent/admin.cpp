@@ -69,6 +69,26 @@ io::Task<Result<v1::GetResponse>> serve_get(const AdminSources& sources, std::op
     co_return get_rows(sources.mesh(), request);
 }
 
+io::Task<Result<v1::CertificatesResponse>> serve_certificates(const AdminSources& sources,
+                                                              std::optional<gid_t> group,
+                                                              const rpc::Caller& caller) {
+    if (auto allowed = check_caller(caller, group); !allowed)
+        co_return fail(std::move(allowed.error()));
+    co_return sources.certificates();
+}
+
+io::Task<Result<v1::RenewCertificatesResponse>> serve_renew(const AdminSources& sources,
+                                                            std::optional<gid_t> group,
+                                                            const rpc::Caller& caller,
+                                                            v1::RenewCertificatesRequest request) {
+    if (auto allowed = check_caller(caller, group); !allowed)
+        co_return fail(std::move(allowed.error()));
+    log::info("renewing certificates now",
+              {{"peer", caller.remote},
+               {"identity", request.identity().empty() ? "all" : quote(request.identity())}});
+    co_return co_await sources.renew(request.identity());
+}
+
 } // namespace
 
 bool may_ask(const io::PeerCredentials& peer, std::optional<gid_t> group) {
@@ -145,6 +165,16 @@ void AdminSocket::start() {
     methods.unary<v1::GetRequest, v1::GetResponse>(
         "/hawser.v1.Agent/Get", [this](const rpc::Caller& caller, v1::GetRequest request) {
             return serve_get(sources_, group_, caller, std::move(request));
+        });
+    methods.unary<v1::CertificatesRequest, v1::CertificatesResponse>(
+        "/hawser.v1.Trust/Certificates",
+        [this](const rpc::Caller& caller, const v1::CertificatesRequest&) {
+            return serve_certificates(sources_, group_, caller);
+        });
+    methods.unary<v1::RenewCertificatesRequest, v1::RenewCertificatesResponse>(
+        "/hawser.v1.Trust/RenewCertificates",
+        [this](const rpc::Caller& caller, v1::RenewCertificatesRequest request) {
+            return serve_renew(sources_, group_, caller, std::move(request));
         });
     rpc::ServerOptions options;
     options.max_connections = limits::admin_connections;

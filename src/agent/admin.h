@@ -1,4 +1,5 @@
-// agent.sock: what this agent does, for people on its host. Read-only. Served to root, to the
+// agent.sock: what this agent does, for people on its host. It changes nothing but to renew a
+// certificate before its time. Served to root, to the
 // agent's own user and to the members of the socket file's group, by the kernel's word on who the
 // peer is. Control loop only.
 #pragma once
@@ -13,6 +14,7 @@
 #include "io/socket.h"
 #include "io/task_group.h"
 #include "model/proto/control.pb.h"
+#include "model/proto/trust.pb.h"
 
 namespace hawser::agent {
 
@@ -21,6 +23,8 @@ struct AdminSources {
     std::function<io::Task<v1::AgentStatusResponse>()> status;
     std::function<io::Task<Result<v1::InterceptStatusResponse>>()> intercept;
     std::function<const MeshState*()> mesh; // null: not joined yet
+    std::function<v1::CertificatesResponse()> certificates;
+    std::function<io::Task<Result<v1::RenewCertificatesResponse>>(std::string identity)> renew;
 };
 
 class AdminSocket {

@@ -14,6 +14,7 @@ namespace {
 // A first start with no server to tell what the mesh is: what waits for this agent may go on.
 constexpr std::chrono::milliseconds ready_anyway{5'000};
 constexpr std::chrono::milliseconds between_cache_writes{1'000};
+constexpr std::chrono::milliseconds between_token_looks{5'000};
 
 } // namespace
 
@@ -65,23 +66,33 @@ io::Task<void> Agent::begin() {
     if (enrolment_.identity) {
         begin_as(std::move(*enrolment_.identity));
         if (!enrolment_.token.empty()) co_await join_again();
-        co_return;
-    }
-    auto identity = co_await enrol(enrolment_, state_, random_);
-    if (identity) {
-        begin_as(std::move(*identity));
     } else {
-        give_up(std::move(identity.error()));
+        auto identity = co_await enrol(enrolment_, state_, config_.machine_id_file, random_);
+        if (!identity) co_return give_up(std::move(identity.error()));
+        begin_as(std::move(*identity));
     }
+    co_await watch_token();
 }
 
 // Meanwhile it serves as who it is.
 io::Task<void> Agent::join_again() {
-    const auto identity = co_await enrol(enrolment_, state_, random_);
+    const auto identity = co_await enrol(enrolment_, state_, config_.machine_id_file, random_);
     if (!identity)
         log::warn("the join token was not used", {{"error", identity.error()}});
     else
         reload_identity();
+}
+
+// Nobody else brings a host back whose certificate expired: a token that comes then is used at
+// once.
+io::Task<void> Agent::watch_token() {
+    while (co_await io::sleep(between_token_looks)) {
+        if (!certificates_ || certificates_->node()) continue;
+        std::string token = fresh_token(config_, state_, enrolment_.node);
+        if (token.empty() || token == enrolment_.token) continue; // none, or not taken before
+        enrolment_.token = std::move(token);
+        co_await join_again();
+    }
 }
 
 void Agent::reload() {

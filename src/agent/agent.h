@@ -79,6 +79,7 @@ class Agent {
     [[nodiscard]] bool ready() const { return ready_; }
     [[nodiscard]] model::SnapshotPtr mesh() const; // as last heard; never null
     [[nodiscard]] io::Task<v1::AgentStatusResponse> status();
+    [[nodiscard]] v1::CertificatesResponse certificates() const;
 
   private:
     Agent(config::AgentConfig config, io::Loop& control, AgentOptions options, StateDir state,
@@ -97,6 +98,7 @@ class Agent {
     [[nodiscard]] io::Task<void> settle_leftovers();
     void begin_as(NodeIdentity identity);
     [[nodiscard]] io::Task<void> join_again();
+    [[nodiscard]] io::Task<void> watch_token();
     void reload_identity();
     void look_at_cache(const std::string& trust_domain);
     void give_up(Error why);
@@ -129,6 +131,11 @@ class Agent {
     [[nodiscard]] io::Task<void> leave_rotation();
     [[nodiscard]] io::Task<void> stop_workers();
     [[nodiscard]] io::Task<void> take_rules_along();
+
+    // agent_trust.cpp
+    [[nodiscard]] io::Task<Result<v1::RenewCertificatesResponse>> renew(std::string identity);
+    void add_certificate_warnings(v1::AgentStatusResponse& status) const;
+    void refresh_certificate_metrics(telemetry::WorkerMetrics& metrics) const;
 
     // agent_status.cpp
     [[nodiscard]] io::Task<std::vector<proxy::WorkerState>> worker_states();

@@ -204,6 +204,8 @@ Result<void> Agent::open_local_ends() {
         .status = [this] { return status(); },
         .intercept = [this] { return intercept_status(); },
         .mesh = [this]() -> const MeshState* { return mesh_.get(); },
+        .certificates = [this] { return certificates(); },
+        .renew = [this](std::string identity) { return renew(std::move(identity)); },
     };
     auto admin = AdminSocket::open(control_.executor(), config_.socket, std::move(sources));
     if (!admin) return fail(std::move(admin.error()));

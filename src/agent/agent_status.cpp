@@ -110,15 +110,7 @@ void Agent::add_warnings(v1::AgentStatusResponse& status) const {
     }
     if (!control.refusal.empty())
         warn("the mesh refuses this host's registration: " + control.refusal);
-    for (const CertificateReport& report : certificates_->report()) {
-        if (report.not_after <= io::wall_now()) {
-            warn(std::format("no valid certificate for {}{}", report.id.to_uri(),
-                             report.last_error.empty() ? "" : ": " + report.last_error));
-        } else if (!report.last_error.empty()) {
-            warn(std::format("the certificate of {} expires at {} and was not renewed: {}",
-                             report.id.to_uri(), format_time(report.not_after), report.last_error));
-        }
-    }
+    add_certificate_warnings(status);
     if (!interception_) return;
     if (!interception_->intact())
         warn("the kernel rules are not in place: " + interception_->last_error());
@@ -154,12 +146,8 @@ void Agent::refresh_metrics(telemetry::WorkerMetrics& metrics) {
     metrics.gauge(Metric::server_connected).set(session_->state().server ? 1 : 0);
     if (interception_)
         metrics.gauge(Metric::interception_intact).set(interception_->intact() ? 1 : 0);
-    metrics.clear(Metric::certificate_expiry_seconds); // services come and go
-    metrics.clear(Metric::instance_health);
-    for (const CertificateReport& report : certificates_->report()) {
-        metrics.gauge(Metric::certificate_expiry_seconds, {report.id.to_uri()})
-            .set(static_cast<double>(report.not_after - io::wall_now()) / 1000);
-    }
+    refresh_certificate_metrics(metrics);
+    metrics.clear(Metric::instance_health); // services come and go
     for (const model::Instance& instance : services_->instances()) {
         for (const auto health :
              {model::Health::passing, model::Health::warning, model::Health::critical}) {

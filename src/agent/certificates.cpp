@@ -1,6 +1,7 @@
 #include "agent/certificates.h"
 
 #include <algorithm>
+#include <format>
 #include <utility>
 
 #include "agent/renewal.h"
@@ -19,6 +20,9 @@ constexpr std::chrono::milliseconds longest_retry{30'000};
 // Times are wall-clock times and clocks are set: look again at least this often.
 constexpr std::chrono::milliseconds longest_sleep{30'000};
 
+// Of what is left of a certificate, a pause between two tries takes no more than this part.
+constexpr WallTime pauses_in_rest = 10;
+
 } // namespace
 
 struct Certificates::Entry {
@@ -27,6 +31,7 @@ struct Certificates::Entry {
     model::Identity id;
     tls::KeyPair pair;
     tls::CredentialsPtr credentials; // null: none that is valid
+    WallTime not_before = 0;
     WallTime not_after = 0;
     WallTime next = 0; // when to renew, or to try again
     std::string last_error;
@@ -41,6 +46,7 @@ Certificates::Certificates(io::Executor executor, const StateDir& state, ServerL
       servers_(servers),
       on_change_(std::move(on_change)),
       random_(seed),
+      renew_after_(state.read_renew_after()),
       wake_(executor),
       tasks_(executor) {
     trust_.roots = std::move(node.roots);
@@ -78,20 +84,29 @@ Certificates::EntryPtr Certificates::add_service(const std::string& name) {
 
 // What was stored: used if it still proves itself, else replaced as soon as possible.
 void Certificates::adopt(Entry& entry, tls::KeyPair pair) {
-    const auto leaf = describe_leaf(pair.chain_pem);
     auto credentials = proven_credentials(entry.id, pair, trust_);
-    if (!leaf || !credentials) {
-        const Error& why = leaf ? credentials.error() : leaf.error();
-        log::warn("a stored identity is of no use",
-                  {{"identity", entry.id.to_uri()}, {"error", why}});
-        entry.last_error = why.message;
-        return;
+    if (credentials) return use(entry, std::move(pair), std::move(*credentials));
+    const auto leaf = describe_leaf(pair.chain_pem);
+    if (leaf && leaf->not_after <= io::wall_now()) {
+        entry.not_before = leaf->not_before;
+        entry.not_after = leaf->not_after;
+        entry.last_error = "it expired";
+    } else {
+        entry.last_error = credentials.error().message;
     }
+    log::warn("a stored certificate is of no use",
+              {{"identity", entry.id.to_uri()}, {"error", entry.last_error}});
+}
+
+void Certificates::use(Entry& entry, tls::KeyPair pair, tls::CredentialsPtr credentials) {
+    const auto leaf = describe_leaf(pair.chain_pem); // it was proven
     entry.pair = std::move(pair);
-    entry.credentials = std::move(*credentials);
-    entry.not_after = leaf->not_after;
-    entry.next = renewal_time(leaf->not_before, leaf->not_after, random_);
+    entry.credentials = std::move(credentials);
+    entry.not_before = leaf ? leaf->not_before : 0;
+    entry.not_after = leaf ? leaf->not_after : 0;
+    entry.next = renewal_time(entry.not_before, entry.not_after, renew_after_, random_);
     entry.last_error.clear();
+    entry.backoff.reset();
 }
 
 void Certificates::start() {
@@ -106,6 +121,8 @@ io::Task<void> Certificates::stop() {
 void Certificates::rejoined(NodeIdentity node) {
     if (node.pair.chain_pem == entries_.front()->pair.chain_pem) return;
     log::info("this host joined once more", {{"expires", format_time(node.not_after)}});
+    renew_after_ = state_.read_renew_after();
+    if (node.roots != trust_.roots) trust_ = {.roots = std::move(node.roots), .intermediates = {}};
     adopt(*entries_.front(), std::move(node.pair));
     for (const auto& entry : entries_) {
         if (entry->last_error.empty()) continue;
@@ -155,6 +172,7 @@ std::vector<CertificateReport> Certificates::report() const {
     std::vector<CertificateReport> all;
     for (const auto& entry : entries_) {
         all.push_back({.id = entry->id,
+                       .issued = issue_time(entry->not_before, entry->not_after),
                        .not_after = entry->not_after,
                        .renews_at = entry->next,
                        .last_error = entry->last_error});
@@ -187,56 +205,82 @@ std::chrono::milliseconds Certificates::until_next(WallTime now) const {
     return std::chrono::milliseconds(std::max<WallTime>(next - now, 1));
 }
 
+// On the first server that does it; what one does not do, the next is asked for.
 io::Task<void> Certificates::renew(std::vector<EntryPtr> entries) {
-    auto client = co_await connect();
-    if (!client) {
-        for (const EntryPtr& entry : entries) failed(*entry, client.error());
-        co_return;
-    }
-    bool changed = false;
-    for (const EntryPtr& entry : entries) {
-        auto pair = co_await sign(**client, entry->id);
-        Result<void> accepted;
-        if (!pair) {
-            accepted = fail(std::move(pair.error()));
-        } else {
-            accepted = accept(*entry, std::move(*pair));
+    bool changed = false, node = false;
+    Error last{ErrorCode::unavailable, "no server is configured"};
+    for (const Endpoint& server : servers_.in_turn()) {
+        auto client = co_await connect(server);
+        if (!client) {
+            last = std::move(client.error());
+            if (last.code == ErrorCode::failed_precondition) break; // none will do
+            continue;
         }
-        if (accepted) {
-            changed = true;
-        } else {
-            failed(*entry, accepted.error());
+        std::vector<EntryPtr> left;
+        for (const EntryPtr& entry : entries) {
+            auto renewed = co_await renew_one(**client, entry);
+            if (renewed) {
+                changed = true;
+                node = node || entry == entries_.front();
+            } else if (ServerList::worth_another(renewed.error().code)) {
+                last = std::move(renewed.error());
+                last.message = ServerList::explain(server, last);
+                left.push_back(entry);
+            } else {
+                failed(*entry, renewed.error());
+            }
         }
+        entries = std::move(left);
+        if (entries.empty()) break;
     }
-    const bool node =
-        changed && entries.front() == entries_.front() && entries.front()->last_error.empty();
+    for (const EntryPtr& entry : entries) failed(*entry, last);
     if (changed) on_change_(node);
 }
 
+io::Task<Result<void>> Certificates::renew_now(std::vector<model::Identity> which) {
+    std::vector<EntryPtr> chosen;
+    for (const EntryPtr& entry : entries_) {
+        if (std::ranges::contains(which, entry->id)) chosen.push_back(entry);
+    }
+    co_await renew(chosen);
+    wake_.notify(); // the next one may be due earlier, or later
+    for (const EntryPtr& entry : chosen) {
+        if (!entry->last_error.empty())
+            co_return fail(ErrorCode::unavailable, entry->id.to_uri() + ": " + entry->last_error);
+    }
+    co_return Result<void>();
+}
+
 // Any server: each hands what it can't sign itself to the leader.
-io::Task<Result<std::unique_ptr<rpc::Client>>> Certificates::connect() {
+io::Task<Result<std::unique_ptr<rpc::Client>>> Certificates::connect(Endpoint server) {
     const tls::CredentialsPtr credentials = node();
     if (!credentials) {
+        const Entry& own = *entries_.front();
         co_return fail(ErrorCode::failed_precondition,
-                       "the node's certificate expired: join again with a new token");
+                       std::format("this host's own certificate expired at {}: make a token with "
+                                   "`hawser token create --node {}` and run `hawser join` here",
+                                   format_time(own.not_after), own.id.name));
     }
-    Error last{ErrorCode::unavailable, "no server is configured"};
-    for (const Endpoint& server : servers_.in_turn()) {
-        auto client = co_await rpc::Client::connect_tls(server, credentials);
-        if (client && (*client)->peer() &&
-            (*client)->peer()->identity.kind == model::IdentityKind::server)
-            co_return std::move(*client);
-        last = client ? Error{ErrorCode::permission_denied, "it is not a hawser server"}
-                      : std::move(client.error());
-        last.message = ServerList::explain(server, last);
-    }
-    co_return fail(std::move(last));
+    auto client = co_await rpc::Client::connect_tls(server, credentials);
+    if (client && (*client)->peer() &&
+        (*client)->peer()->identity.kind == model::IdentityKind::server)
+        co_return std::move(*client);
+    Error why = client ? Error{ErrorCode::permission_denied, "it is not a hawser server"}
+                       : std::move(client.error());
+    co_return fail(ErrorCode::unavailable, ServerList::explain(server, why));
+}
+
+io::Task<Result<void>> Certificates::renew_one(rpc::Client& client, EntryPtr entry) {
+    auto pair = co_await sign(client, entry->id);
+    if (!pair) co_return fail(std::move(pair.error()));
+    co_return accept(*entry, std::move(*pair));
 }
 
 io::Task<Result<tls::KeyPair>> Certificates::sign(rpc::Client& client, model::Identity id) {
-    auto key = tls::generate_key_pem();
-    if (!key) co_return fail(std::move(key.error()));
-    auto csr = tls::make_csr(*key, id);
+    auto made = tls::generate_key_pem();
+    if (!made) co_return fail(std::move(made.error()));
+    tls::SecretText key(std::move(*made));
+    auto csr = tls::make_csr(key, id);
     if (!csr) co_return fail(std::move(csr.error()));
     v1::SignRequest request;
     if (id.kind == model::IdentityKind::service) request.set_service(id.name);
@@ -244,27 +288,34 @@ io::Task<Result<tls::KeyPair>> Certificates::sign(rpc::Client& client, model::Id
     auto response =
         co_await client.call<v1::SignResponse>("/hawser.v1.Mesh/Sign", std::move(request));
     if (!response) co_return fail(std::move(response.error()));
-    co_return tls::KeyPair{.chain_pem = response->chain(), .key_pem = std::move(*key)};
+    heed(Duration(response->renew_after_ms()));
+    co_return tls::KeyPair{.chain_pem = response->chain(), .key_pem = std::move(key)};
 }
 
 Result<void> Certificates::accept(Entry& entry, tls::KeyPair pair) {
-    const auto leaf = describe_leaf(pair.chain_pem);
-    if (!leaf) return fail(leaf.error(), "the certificate it issued");
     auto credentials = proven_credentials(entry.id, pair, trust_);
     if (!credentials) return fail(std::move(credentials.error()), "the certificate it issued");
     const bool node = entry.id.kind == model::IdentityKind::node;
     auto stored = node ? state_.write_node(pair) : state_.write_service(entry.id.name, pair);
     // Usable all the same; only a restart without servers would miss it.
     if (!stored) log::error("a new certificate was not stored", {{"error", stored.error()}});
-    entry.pair = std::move(pair);
-    entry.credentials = std::move(*credentials);
-    entry.not_after = leaf->not_after;
-    entry.next = renewal_time(leaf->not_before, leaf->not_after, random_);
-    entry.last_error.clear();
-    entry.backoff.reset();
+    use(entry, std::move(pair), std::move(*credentials));
+    ++counts_.ok;
     log::info("new certificate",
               {{"identity", entry.id.to_uri()}, {"expires", format_time(entry.not_after)}});
     return {};
+}
+
+// What the servers ask for holds for the certificates of before, too.
+void Certificates::heed(Duration renew_after) {
+    if (renew_after < Duration::zero() || renew_after == renew_after_) return;
+    renew_after_ = renew_after;
+    if (auto stored = state_.write_renew_after(renew_after); !stored)
+        log::error("when to renew was not stored", {{"error", stored.error()}});
+    for (const EntryPtr& entry : entries_) {
+        if (!entry->credentials || !entry->last_error.empty()) continue;
+        entry->next = renewal_time(entry->not_before, entry->not_after, renew_after_, random_);
+    }
 }
 
 void Certificates::failed(Entry& entry, const Error& why) {
@@ -276,11 +327,16 @@ void Certificates::failed(Entry& entry, const Error& why) {
                    {"error", why}});
     }
     entry.last_error = why.message;
+    ++counts_.failed;
     // What a server refuses it will refuse again, until an operator changes something.
     const bool refused = why.code == ErrorCode::permission_denied ||
                          why.code == ErrorCode::unauthenticated || why.code == ErrorCode::invalid;
-    const auto pause = refused ? longest_retry : entry.backoff.next(random_);
-    entry.next = io::wall_now() + pause.count();
+    WallTime pause = (refused ? longest_retry : entry.backoff.next(random_)).count();
+    const WallTime now = io::wall_now();
+    if (!refused && entry.not_after > now)
+        pause = std::min(pause, std::max((entry.not_after - now) / pauses_in_rest,
+                                         WallTime{first_retry.count()}));
+    entry.next = now + pause;
 }
 
 } // namespace hawser::agent

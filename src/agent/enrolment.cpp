@@ -6,6 +6,7 @@
 #include "agent/backoff.h"
 #include "agent/join.h"
 #include "agent/join_record.h"
+#include "agent/machine.h"
 #include "base/bytes.h"
 #include "ca/tokens.h"
 #include "host/files.h"
@@ -22,25 +23,26 @@ constexpr std::chrono::milliseconds first_retry{500};
 constexpr std::chrono::milliseconds longest_retry{30'000};
 
 struct Usable {
-    std::optional<NodeIdentity> identity;
     std::string why_not;
+    std::optional<NodeIdentity> identity;
 };
 
 Usable usable_identity(const StateDir& state) {
     auto loaded = load_identity(state);
-    if (!loaded) return {.identity = {}, .why_not = std::move(loaded.error().message)};
-    if (!*loaded) return {.identity = {}, .why_not = "this host has not joined a mesh"};
+    if (!loaded) return {.why_not = std::move(loaded.error().message), .identity = {}};
+    if (!*loaded) return {.why_not = "this host has not joined a mesh", .identity = {}};
     NodeIdentity& identity = **loaded;
-    if (identity.not_after <= io::wall_now()) {
-        return {.identity = {},
-                .why_not = "this host's certificate expired at " + format_time(identity.not_after)};
-    }
+    // Who it was is who joins again; until then it is of no use to anybody.
+    if (identity.not_after <= io::wall_now())
+        return {.why_not = "the certificate of " + identity.id.to_uri() + " expired at " +
+                           format_time(identity.not_after),
+                .identity = std::move(identity)};
     const tls::TrustBundle trust{.roots = identity.roots, .intermediates = {}};
     if (auto proven = proven_credentials(identity.id, identity.pair, trust); !proven) {
-        return {.identity = {},
-                .why_not = "this host's certificate is of no use: " + proven.error().message};
+        return {.why_not = "this host's certificate is of no use: " + proven.error().message,
+                .identity = {}};
     }
-    return {.identity = std::move(identity), .why_not = ""};
+    return {.why_not = "", .identity = std::move(identity)};
 }
 
 Result<void> check_node_name(const config::AgentConfig& config, const std::string& name,
@@ -49,6 +51,17 @@ Result<void> check_node_name(const config::AgentConfig& config, const std::strin
     return fail(ErrorCode::failed_precondition,
                 std::format("{} is for node {}, but the configuration says node = {}", whose,
                             quote(name), quote(config.node)));
+}
+
+// By now it may be gone, or nonsense: no reason not to serve.
+std::optional<std::pair<std::string, ca::JoinTokenText>> token_in_file(
+    const config::AgentConfig& config) {
+    if (!config.join_token_file) return std::nullopt;
+    auto text = host::read_file(*config.join_token_file, token_file_bytes);
+    if (!text) return std::nullopt;
+    auto token = read_token(*text);
+    if (!token) return std::nullopt;
+    return std::pair(std::move(*text), std::move(*token));
 }
 
 Result<Enrolment> from_identity(const config::AgentConfig& config, NodeIdentity identity,
@@ -60,16 +73,9 @@ Result<Enrolment> from_identity(const config::AgentConfig& config, NodeIdentity 
     Enrolment enrolment{
         .node = node, .identity = std::move(identity), .token = "", .servers = config.servers};
     if (enrolment.servers.empty()) enrolment.servers = record.servers;
-    if (!config.join_token_file) return enrolment;
-    // By now it may be gone, or used up: no reason not to serve.
-    auto text = host::read_file(*config.join_token_file, token_file_bytes);
-    if (!text) return enrolment;
-    const auto token = read_token(*text);
-    if (!token) return enrolment;
-    if (enrolment.servers.empty()) enrolment.servers = token->servers;
-    const bool fresh = token->id != record.token_id || awaits_answer(state, token->id);
-    if (fresh && token->node == node && token->expires_at > io::wall_now())
-        enrolment.token = std::move(*text);
+    enrolment.token = fresh_token(config, state, node);
+    if (!enrolment.servers.empty()) return enrolment;
+    if (const auto token = token_in_file(config)) enrolment.servers = token->second.servers;
     return enrolment;
 }
 
@@ -80,11 +86,31 @@ std::string name_to_ask_for(const config::AgentConfig& config) {
     return model::check_name(host, "node name") ? host : "NAME";
 }
 
+// An identity that expired gives way to the name that this host is to have now.
+bool gives_way(const NodeIdentity& identity, const config::AgentConfig& config) {
+    if (identity.not_after > io::wall_now()) return false;
+    if (!config.node.empty()) return config.node != identity.id.name;
+    const auto token = token_in_file(config);
+    return token && token->second.node != identity.id.name;
+}
+
 } // namespace
 
+std::string fresh_token(const config::AgentConfig& config, const StateDir& state,
+                        const std::string& node) {
+    auto found = token_in_file(config);
+    if (!found) return "";
+    const ca::JoinTokenText& token = found->second;
+    const bool fresh = token.id != read_joined(state).token_id || awaits_answer(state, token.id);
+    return fresh && token.node == node && token.expires_at > io::wall_now() ? found->first : "";
+}
+
 Result<Enrolment> find_enrolment(const config::AgentConfig& config, const StateDir& state) {
+    if (auto settled = settle_machine(state, config.machine_id_file); !settled)
+        return fail(std::move(settled.error()));
     Usable usable = usable_identity(state);
-    if (usable.identity) return from_identity(config, std::move(*usable.identity), state);
+    if (usable.identity && !gives_way(*usable.identity, config))
+        return from_identity(config, std::move(*usable.identity), state);
     if (!config.join_token_file) {
         return fail(ErrorCode::failed_precondition,
                     std::format("{}; make a token with `hawser token create --node {}` and run "
@@ -105,14 +131,15 @@ Result<Enrolment> find_enrolment(const config::AgentConfig& config, const StateD
 }
 
 io::Task<Result<NodeIdentity>> enrol(const Enrolment& enrolment, const StateDir& state,
-                                     Random& random) {
+                                     const std::string& machine_id_file, Random& random) {
     Backoff backoff(first_retry, longest_retry);
     std::string said;
     while (true) {
         JoinOptions options{.token = enrolment.token,
                             .servers = enrolment.servers,
                             .data_dir = state.path(),
-                            .node = enrolment.node};
+                            .node = enrolment.node,
+                            .machine_id_file = machine_id_file};
         auto joined = co_await join(std::move(options), state);
         if (joined) {
             if (!joined->already)

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/join_record.h"
+#include "agent/machine.h"
 #include "agent/membership.h"
 #include "agent/server_list.h"
 #include "base/bytes.h"
@@ -28,13 +29,6 @@ struct Answer {
 bool has_pinned_root(const std::vector<std::string>& roots, const std::string& pin) {
     return std::ranges::any_of(
         roots, [&](const std::string& root) { return tls::sha256(as_bytes(root)) == pin; });
-}
-
-// Another server may do better: it wasn't this one's answer, but its absence.
-bool worth_another(ErrorCode code) {
-    return code == ErrorCode::unavailable || code == ErrorCode::deadline_exceeded ||
-           code == ErrorCode::resource_exhausted || code == ErrorCode::internal ||
-           code == ErrorCode::unknown || code == ErrorCode::aborted || code == ErrorCode::cancelled;
 }
 
 Result<ca::JoinTokenText> token_for(const JoinOptions& options) {
@@ -75,6 +69,12 @@ Result<std::optional<NodeIdentity>> look_before(const StateDir& state,
     return std::optional(std::move(identity));
 }
 
+// An agent may be running with it, also with a certificate that expired.
+bool was_of_this_node(const StateDir& state, const ca::JoinTokenText& token) {
+    const auto stored = load_identity(state);
+    return stored && *stored && (*stored)->id.name == token.node;
+}
+
 bool is_spent(const StateDir& state, const ca::JoinTokenText& token) {
     return read_joined(state).token_id == token.id && !awaits_answer(state, token.id);
 }
@@ -96,7 +96,7 @@ JoinResult already(const NodeIdentity& identity, bool confirmed) {
 }
 
 // The server's certificate is what names the trust domain: the request is made after the handshake.
-Result<v1::JoinRequest> make_request(const ca::JoinTokenText& token, const std::string& key_pem,
+Result<v1::JoinRequest> make_request(const ca::JoinTokenText& token, std::string_view key_pem,
                                      const std::string& trust_domain) {
     const model::Identity self{
         .trust_domain = trust_domain, .kind = model::IdentityKind::node, .name = token.node};
@@ -112,7 +112,7 @@ Result<v1::JoinRequest> make_request(const ca::JoinTokenText& token, const std::
 
 struct Attempt {
     ca::JoinTokenText token;
-    std::string key_pem;
+    tls::SecretText key_pem;
     tls::CredentialsPtr credentials; // none of our own: only the pin
 };
 
@@ -134,7 +134,7 @@ io::Task<Result<Answer>> ask(Endpoint server, const Attempt& attempt) {
 
 // Believes nothing: the chain must be our key's, for our node, under the pinned root.
 Result<NodeIdentity> accept_answer(const Answer& answer, const ca::JoinTokenText& token,
-                                   std::string key_pem) {
+                                   tls::SecretText key_pem) {
     const v1::JoinResponse& response = answer.response;
     NodeIdentity identity;
     identity.id = {.trust_domain = response.trust_domain(),
@@ -179,7 +179,7 @@ io::Task<Result<std::pair<Answer, Endpoint>>> ask_in_turn(std::vector<Endpoint> 
     for (const Endpoint& server : servers) {
         auto answer = co_await ask(server, attempt);
         if (answer) co_return std::pair(std::move(*answer), server);
-        if (!worth_another(answer.error().code)) code = answer.error().code;
+        if (!ServerList::worth_another(answer.error().code)) code = answer.error().code;
         reasons += (reasons.empty() ? "" : "; ") + ServerList::explain(server, answer.error());
     }
     if (code == ErrorCode::unavailable) reasons = "no server could be reached: " + reasons;
@@ -187,9 +187,11 @@ io::Task<Result<std::pair<Answer, Endpoint>>> ask_in_turn(std::vector<Endpoint> 
 }
 
 // What joining changes on disk, the identity first: everything else can be had again.
-Result<void> store(const StateDir& state, const NodeIdentity& identity, const JoinRecord& record) {
+Result<void> store(const StateDir& state, const NodeIdentity& identity, const JoinRecord& record,
+                   Duration renew_after) {
     if (auto stored = store_identity(state, identity); !stored) return stored;
     if (auto stored = write_joined(state, record); !stored) return stored;
+    if (auto stored = state.write_renew_after(renew_after); !stored) return stored;
     return forget_join_key(state);
 }
 
@@ -210,9 +212,10 @@ io::Task<Result<JoinResult>> spend(ca::JoinTokenText token, std::vector<Endpoint
     auto identity = accept_answer(answer, token, std::move(attempt->key_pem));
     if (!identity) co_return fail(std::move(identity.error()), server.to_string());
     const JoinRecord record{.token_id = token.id, .servers = std::move(servers)};
-    if (auto stored = store(state, *identity, record); !stored)
-        co_return fail(std::move(stored.error()), "storing the identity");
     const v1::JoinResponse& response = answer.response;
+    const Duration renew_after(response.renew_after_ms());
+    if (auto stored = store(state, *identity, record, renew_after); !stored)
+        co_return fail(std::move(stored.error()), "storing the identity");
     co_return JoinResult{.node = identity->id,
                          .already = false,
                          .expires_at = identity->not_after,
@@ -238,6 +241,22 @@ io::Task<Result<JoinResult>> confirm(NodeIdentity identity, ca::JoinTokenText to
     co_return already(identity, known.has_value());
 }
 
+// With the folder's lock, or beside the agent that has it.
+io::Task<Result<JoinResult>> join_held(JoinOptions options, const StateDir& state) {
+    auto token = token_for(options);
+    if (!token) co_return fail(std::move(token.error()));
+    auto before = look_before(state, *token);
+    if (!before) co_return fail(std::move(before.error()));
+    if (*before && is_spent(state, *token))
+        co_return co_await confirm(std::move(**before), *token, std::move(options.servers), state);
+    auto joined = co_await spend(*token, std::move(options.servers), state);
+    // The token is used up, and its node is in the mesh.
+    if (joined || !*before || joined.error().code != ErrorCode::already_exists) co_return joined;
+    note_use(state, *token);
+    (void)forget_join_key(state);
+    co_return already(**before, true);
+}
+
 } // namespace
 
 Result<ca::JoinTokenText> read_token(const std::string& text) {
@@ -259,6 +278,11 @@ io::Task<Result<JoinResult>> join(JoinOptions options) {
     if (!token) co_return fail(std::move(token.error()));
     // Without the lock first: an agent may be running with this very identity.
     const StateDir shared = StateDir::peek(options.data_dir);
+    if (is_of_another_machine(shared, options.machine_id_file)) {
+        auto state = StateDir::open(options.data_dir);
+        if (!state) co_return fail(std::move(state.error()));
+        co_return co_await join(std::move(options), *state); // which empties it first
+    }
     auto before = look_before(shared, *token);
     if (!before) co_return fail(std::move(before.error()));
     if (*before && is_spent(shared, *token))
@@ -267,25 +291,17 @@ io::Task<Result<JoinResult>> join(JoinOptions options) {
     if (state) co_return co_await join(std::move(options), *state);
     // An agent goes on being who it is, and each file is replaced as a whole: no need to stop it.
     // Of two joins, each would write its own.
-    if (!*before || !StateDir::is_agents(shared.path())) co_return fail(std::move(state.error()));
-    auto joined = co_await join(std::move(options), shared);
+    if (!was_of_this_node(shared, *token) || !StateDir::is_agents(shared.path()))
+        co_return fail(std::move(state.error()));
+    auto joined = co_await join_held(std::move(options), shared);
     if (joined && !joined->already) joined->agent_told = StateDir::wake_holder(shared.path());
     co_return joined;
 }
 
 io::Task<Result<JoinResult>> join(JoinOptions options, const StateDir& state) {
-    auto token = token_for(options);
-    if (!token) co_return fail(std::move(token.error()));
-    auto before = look_before(state, *token);
-    if (!before) co_return fail(std::move(before.error()));
-    if (*before && is_spent(state, *token))
-        co_return co_await confirm(std::move(**before), *token, std::move(options.servers), state);
-    auto joined = co_await spend(*token, std::move(options.servers), state);
-    // The token is used up, and its node is in the mesh.
-    if (joined || !*before || joined.error().code != ErrorCode::already_exists) co_return joined;
-    note_use(state, *token);
-    (void)forget_join_key(state);
-    co_return already(**before, true);
+    if (auto settled = settle_machine(state, options.machine_id_file); !settled)
+        co_return fail(std::move(settled.error()));
+    co_return co_await join_held(std::move(options), state);
 }
 
 } // namespace hawser::agent

@@ -23,6 +23,7 @@ struct JoinOptions {
     std::vector<Endpoint> servers; // instead of the token's
     std::string data_dir;
     std::string node; // must be the token's; empty: whatever the token says
+    std::string machine_id_file = "/etc/machine-id";
 };
 
 struct JoinResult {
@@ -39,8 +40,9 @@ struct JoinResult {
 [[nodiscard]] Result<ca::JoinTokenText> read_token(const std::string& text);
 
 // Idempotent: a host that is in the token's mesh under the token's name is left alone if the token
-// is the one it joined with, or used up. Also while an agent runs in the folder, which is then
-// told. Codes: invalid (the token's text), already_exists (used by another, or another join is
+// is the one it joined with, or used up, and its certificate is valid. Also while an agent runs in
+// the folder, which is then told; with an expired certificate, too, if the token is for the node it
+// is. Codes: invalid (the token's text), already_exists (used by another, or another join is
 // under way here), failed_precondition (used by a node that was deleted, other node, other mesh),
 // permission_denied or unauthenticated (expired, this host was deleted, or what the server said),
 // unavailable (none reached; the message has the reason of each).

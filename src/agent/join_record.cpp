@@ -75,11 +75,13 @@ bool awaits_answer(const StateDir& state, std::string_view token_id) {
     return found;
 }
 
-Result<std::string> join_key(const StateDir& state, std::string_view token_id) {
-    if (std::string stored = stored_key(state, token_id); !stored.empty()) return stored;
-    auto key = tls::generate_key_pem();
-    if (!key) return key;
-    std::string text = std::format("{}\n{}", token_id, *key);
+Result<tls::SecretText> join_key(const StateDir& state, std::string_view token_id) {
+    if (std::string stored = stored_key(state, token_id); !stored.empty())
+        return tls::SecretText(std::move(stored));
+    auto made = tls::generate_key_pem();
+    if (!made) return fail(std::move(made.error()));
+    tls::SecretText key(std::move(*made));
+    std::string text = std::format("{}\n{}", token_id, key.text());
     auto written = host::write_file(key_file(state), text, 0600);
     tls::wipe(text);
     if (!written) return fail(std::move(written.error()), "storing the key");

@@ -28,7 +28,7 @@ struct JoinRecord {
 
 [[nodiscard]] bool awaits_answer(const StateDir& state, std::string_view token_id);
 // The key (PEM) to ask with: that of an earlier try with this token, else a new one, stored.
-[[nodiscard]] Result<std::string> join_key(const StateDir& state, std::string_view token_id);
+[[nodiscard]] Result<tls::SecretText> join_key(const StateDir& state, std::string_view token_id);
 [[nodiscard]] Result<void> forget_join_key(const StateDir& state);
 
 } // namespace hawser::agent

@@ -51,6 +51,12 @@ void ServerList::learn(const std::vector<std::string>& endpoints) {
     worked(first);
 }
 
+bool ServerList::worth_another(ErrorCode code) {
+    return code == ErrorCode::unavailable || code == ErrorCode::deadline_exceeded ||
+           code == ErrorCode::resource_exhausted || code == ErrorCode::internal ||
+           code == ErrorCode::unknown || code == ErrorCode::aborted || code == ErrorCode::cancelled;
+}
+
 std::string ServerList::explain(const Endpoint& server, const Error& why) {
     std::string name = server.to_string();
     return why.message.contains(name) ? why.message : name + ": " + why.message;

@@ -24,6 +24,8 @@ class ServerList {
     void learn(const std::vector<std::string>& endpoints);
     [[nodiscard]] const std::vector<Endpoint>& all() const { return all_; }
 
+    // Another server may do better: it wasn't this one's answer, but its absence.
+    [[nodiscard]] static bool worth_another(ErrorCode code);
     // What went wrong with a server, as a text that names it once.
     [[nodiscard]] static std::string explain(const Endpoint& server, const Error& why);
 

@@ -62,14 +62,18 @@ Result<std::optional<tls::KeyPair>> read_pair(const std::string& path) {
     tls::KeyPair pair;
     pair.key_pem = (*text)->substr(0, chain);
     pair.chain_pem = (*text)->substr(chain);
+    tls::wipe(**text);
     return std::optional<tls::KeyPair>(std::move(pair));
 }
 
 Result<void> write_pair(const std::string& path, const tls::KeyPair& pair) {
-    std::string text{std::string_view(pair.key_pem)};
+    const std::string_view key = pair.key_pem;
+    std::string text;
+    text.reserve(key.size() + pair.chain_pem.size()); // or growing it would leave a copy behind
+    text += key;
     text += pair.chain_pem;
     auto written = host::write_file(path, text, 0600);
-    ::explicit_bzero(text.data(), text.size());
+    tls::wipe(text);
     return written;
 }
 
@@ -154,6 +158,26 @@ Result<void> StateDir::write_roots(const std::vector<std::string>& roots) const 
     return host::write_file(path_ + "/roots.pem", text, 0600);
 }
 
+Duration StateDir::read_renew_after() const {
+    const auto text = host::read_file(path_ + "/renew-after", lock_bytes);
+    Duration::rep number = 0;
+    if (text) (void)std::from_chars(text->data(), text->data() + text->size(), number);
+    return Duration(std::max<Duration::rep>(number, 0));
+}
+
+Result<void> StateDir::write_renew_after(Duration renew_after) const {
+    return host::write_file(path_ + "/renew-after", std::to_string(renew_after.count()) + "\n",
+                            0600);
+}
+
+Result<std::optional<std::string>> StateDir::read_machine() const {
+    return read_if_there(path_ + "/machine");
+}
+
+Result<void> StateDir::write_machine(std::string_view mark) const {
+    return host::write_file(path_ + "/machine", mark, 0600);
+}
+
 bool StateDir::has_cache() const {
     return ::access(cache_file().c_str(), F_OK) == 0;
 }
@@ -180,6 +204,15 @@ Result<void> StateDir::forget_mesh() const {
     }
     if (auto removed = host::remove_file(cache_file()); !removed) return removed;
     return host::remove_file(path_ + "/node.pem");
+}
+
+Result<void> StateDir::forget_everything() const {
+    Result<void> forgotten = forget_mesh();
+    for (const char* name : {"/join.key", "/roots.pem", "/joined", "/renew-after"}) {
+        if (!forgotten) break;
+        forgotten = host::remove_file(path_ + name);
+    }
+    return forgotten;
 }
 
 std::string StateDir::service_file(std::string_view name) const {

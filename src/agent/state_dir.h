@@ -6,6 +6,8 @@
 //   joined, join.key   see join_record.h
 //   services/NAME.pem  key and chain of each local service's identity
 //   snapshot.cache     see snapshot_cache.h
+//   renew-after        how long after its issue the servers want a certificate renewed, in ms
+//   machine            which machine all this belongs to; see machine.h
 //   kernel-rules       empty; there while the kernel may hold rules of this agent
 //
 // Key and chain share a file, so that one rename replaces both. Everything is 0600 in a 0700
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/units.h"
 #include "tls/credentials.h"
 
 namespace hawser::agent {
@@ -50,6 +53,11 @@ class StateDir {
     [[nodiscard]] Result<void> write_service(std::string_view name, const tls::KeyPair& pair) const;
     [[nodiscard]] Result<std::vector<std::string>> read_roots() const; // DER; none: empty
     [[nodiscard]] Result<void> write_roots(const std::vector<std::string>& roots) const;
+    // Zero: they did not say, or it can't be read; half of its life then.
+    [[nodiscard]] Duration read_renew_after() const;
+    [[nodiscard]] Result<void> write_renew_after(Duration renew_after) const;
+    [[nodiscard]] Result<std::optional<std::string>> read_machine() const;
+    [[nodiscard]] Result<void> write_machine(std::string_view mark) const;
 
     // Said before the first rule, taken back after the last: an agent that is killed in between
     // finds it, and only then looks for leftovers, which could be another agent's otherwise.
@@ -60,6 +68,9 @@ class StateDir {
     // Before this host becomes somebody else: removes the services' identities, the cache and the
     // node's own, whose roots are about to be others.
     [[nodiscard]] Result<void> forget_mesh() const;
+    // Before this host becomes somebody of whom nothing here tells: all of it, but for what the
+    // kernel may hold.
+    [[nodiscard]] Result<void> forget_everything() const;
 
   private:
     StateDir(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}

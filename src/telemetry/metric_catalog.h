@@ -29,6 +29,7 @@ enum class Metric : std::uint8_t {
     // the control loop's
     instance_health,
     certificate_expiry_seconds,
+    certificate_renewals,
     config_index,
     server_connected,
     interception_intact,

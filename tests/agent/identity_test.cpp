@@ -134,16 +134,33 @@ TEST_CASE("beside a valid identity only a token that was not used yet counts") {
     CHECK(value_of(find_enrolment(test.config, test.state)).token.empty());
 }
 
-TEST_CASE("an expired identity is replaced by the token's, or said to be expired") {
+TEST_CASE("an expired identity waits for a token, and gives way to another name") {
     EnrolmentCase test;
     const WallTime long_ago = io::wall_now() - 2 * one_day.count();
     succeed(store_identity(test.state, test.authority.node("web-1", one_day, long_ago)));
-    CHECK(message_of(find_enrolment(test.config, test.state)).contains("expired at 20"));
+    auto found = value_of(find_enrolment(test.config, test.state));
+    CHECK(found.identity);
+    CHECK(found.node == "web-1");
+    CHECK(found.token.empty());
     test.write_token("web-1");
-    const auto found = value_of(find_enrolment(test.config, test.state));
-    CHECK_FALSE(found.identity);
+    found = value_of(find_enrolment(test.config, test.state));
+    CHECK(found.identity);
     CHECK(found.servers.size() == 1);
     CHECK_FALSE(found.token.empty());
+    CHECK(fresh_token(test.config, test.state, "web-1") == found.token);
+    CHECK(fresh_token(test.config, test.state, "web-2").empty());
+    // The one it once joined with is of no use.
+    const std::string id = value_of(read_token(found.token)).id;
+    succeed(write_joined(test.state, {.token_id = id, .servers = {}}));
+    CHECK(value_of(find_enrolment(test.config, test.state)).token.empty());
+
+    test.write_token("web-2");
+    found = value_of(find_enrolment(test.config, test.state));
+    CHECK_FALSE(found.identity);
+    CHECK(found.node == "web-2");
+    test.config.join_token_file.reset();
+    test.config.node = "web-2";
+    CHECK(message_of(find_enrolment(test.config, test.state)).contains("expired at 20"));
 }
 
 TEST_CASE("the configuration's node is the identity's and the token's") {

@@ -118,7 +118,7 @@ TEST_CASE("a join whose answer did not come is repeated with the same key") {
     const std::string id = value_of(ca::JoinTokenText::parse(token)).id;
     CHECK(awaits_answer(state, id));
     CHECK_FALSE(awaits_answer(state, "another"));
-    const std::string key = value_of(join_key(state, id));
+    const std::string key = value_of(join_key(state, id)).text();
     test.mesh.start_server();
     CHECK(test.join(test.options(token)));
     CHECK(std::string_view(value_of(load_identity(state))->pair.key_pem) == key);
@@ -129,7 +129,7 @@ TEST_CASE("a join whose answer did not come is repeated with the same key") {
     // What is damaged is replaced.
     succeed(host::write_file(state.path() + "/join.key", id + "\nnonsense"));
     CHECK_FALSE(awaits_answer(state, id));
-    CHECK(value_of(join_key(state, id)) != key);
+    CHECK(value_of(join_key(state, id)).text() != key);
 }
 
 TEST_CASE("a running agent uses what joining once more brought") {
@@ -252,6 +252,61 @@ TEST_CASE("an expired identity is replaced") {
     }
     const auto joined = value_of(test.join(test.options(test.mesh.make_token("web-1", {"web"}))));
     CHECK_FALSE(joined.already);
+}
+
+TEST_CASE("an agent whose certificate expired waits for a new token and is itself again") {
+    JoinCase test;
+    config::AgentConfig config = test.mesh.agent_config("web-1", {"web", "api"});
+    config.services = {caller("web", "api"), offered("api", 1)};
+    CHECK(test.join({.token = value_of(host::read_file(*config.join_token_file, 1 << 16)),
+                     .servers = {},
+                     .data_dir = config.data_dir,
+                     .node = ""}));
+    const TestAuthority authority; // whose certificates are as good as expired ones
+    {
+        const StateDir state = value_of(StateDir::open(config.data_dir));
+        const WallTime long_ago = io::wall_now() - 2 * one_day.count();
+        succeed(state.write_node(authority.node("web-1", one_day, long_ago).pair));
+    }
+    RunningAgent agent(test.mesh.loop, value_of(Agent::open(config, test.mesh.loop.loop(), {})));
+    agent.agent().heed_reload();
+    const auto warned = [&](std::string_view text) {
+        for (const std::string& warning : agent.status().warnings())
+            if (warning.contains(text)) return true;
+        return false;
+    };
+    REQUIRE(test.mesh.loop.until([&] { return warned("hawser token create --node web-1"); }));
+    CHECK_FALSE(agent.ended());
+    CHECK(agent.status().certificates(0).identity() == "spiffe://test.local/node/web-1");
+
+    // `hawser join` beside it; or a token where it looks for one.
+    const std::string token = test.mesh.make_token("web-1", {"web", "api"});
+    SUBCASE("by hawser join") {
+        CHECK_FALSE(value_of(test.join(test.options(token))).already);
+        agent.agent().reload();
+    }
+    SUBCASE("by the token file") {
+        succeed(host::write_file(*config.join_token_file, token));
+    }
+    CHECK(test.mesh.loop.until([&] { return agent.status().warnings().empty(); }, 30s));
+    CHECK(agent.status().server() == test.mesh.server_endpoint().to_string());
+    agent.stop();
+    CHECK(agent.end());
+}
+
+TEST_CASE("a clone of a host's disk joins as somebody of its own, or not at all") {
+    JoinCase test;
+    const std::string id_file = test.mesh.folder.path("machine-id");
+    succeed(host::write_file(id_file, std::string(32, 'a')));
+    JoinOptions options = test.options(test.mesh.make_token("web-1", {"web"}));
+    options.machine_id_file = id_file;
+    CHECK(test.join(options));
+    CHECK(value_of(test.join(options)).already);
+    succeed(host::write_file(id_file, std::string(32, 'b')));
+    CHECK(message_of(test.join(options)).contains("used"));
+    CHECK_FALSE(std::filesystem::exists(options.data_dir + "/node.pem"));
+    options.token = test.mesh.make_token("web-2", {"web"});
+    CHECK(value_of(test.join(options)).node.name == "web-2");
 }
 
 TEST_CASE("an agent whose token is refused ends with the reason; with no server it waits") {

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <format>
 
@@ -269,6 +270,76 @@ TEST_CASE("certificates are renewed under traffic, long before they expire") {
     CHECK(failures == 0);
     // It may be on its way back to the server with the new certificate.
     CHECK(hosts.mesh.loop.until([&] { return hosts.web_agent->status().warnings().empty(); }));
+}
+
+// When each certificate is renewed, as a part of its life.
+std::vector<double> renewals(RunningAgent& agent) {
+    std::vector<double> all;
+    for (const auto& each : agent.agent().certificates().certificates()) {
+        if (each.renews_at_ms() == 0 || each.not_after_ms() == 0) continue;
+        const auto part = [&](std::int64_t time) {
+            return static_cast<double>(time - each.issued_at_ms());
+        };
+        all.push_back(part(each.renews_at_ms()) / part(each.not_after_ms()));
+    }
+    return all;
+}
+
+TEST_CASE("agents renew so early that they survive as long as the servers promise") {
+    TwoHosts hosts([](config::ServerConfig& config) {
+        config.certificate_lifetime = 1h;
+        config.availability_target = 48min; // a tenth of the life until renewal, a tenth for trying
+    });
+    hosts.start();
+    const auto early = [&] {
+        const std::vector<double> parts = renewals(*hosts.web_agent);
+        return parts.size() == 2 &&
+               std::ranges::all_of(parts, [](double part) { return part > 0.07 && part <= 0.1; });
+    };
+    CHECK(hosts.mesh.loop.until(early));
+    // Also after a restart without a server to say it again.
+    hosts.mesh.stop_server();
+    hosts.web_agent->stop();
+    hosts.web_agent.reset();
+    hosts.web_agent = hosts.mesh.start(hosts.web_config);
+    CHECK(early());
+}
+
+io::Task<Result<v1::RenewCertificatesResponse>> renew(std::string socket, std::string identity) {
+    auto client = co_await rpc::Client::connect_unix(std::move(socket));
+    if (!client) co_return fail(std::move(client.error()));
+    v1::RenewCertificatesRequest request;
+    request.set_identity(identity);
+    co_return co_await (*client)->call<v1::RenewCertificatesResponse>(
+        "/hawser.v1.Trust/RenewCertificates", std::move(request));
+}
+
+TEST_CASE("certificates are renewed when somebody asks, on whichever server answers") {
+    TwoHosts hosts;
+    Endpoint nobody = free_endpoint(hosts.mesh);
+    hosts.web_config.servers = {nobody, hosts.mesh.server_endpoint()};
+    hosts.start();
+    hosts.mesh.allow("web", "api");
+    REQUIRE(hosts.mesh.talks(hosts.web_agent->upstream()));
+    const auto ask = [&](const std::string& identity) {
+        return hosts.mesh.loop.run(renew(hosts.web_config.socket, identity));
+    };
+    const auto first = hosts.web_agent->agent().certificates();
+    CHECK(first.certificates_size() == 4); // with the root and the intermediate
+    const auto one = value_of(ask("svc/web"));
+    REQUIRE(one.certificates_size() == 1);
+    CHECK(one.certificates(0).not_after_ms() >= first.certificates(1).not_after_ms());
+    CHECK(one.certificates(0).state() == "valid");
+    CHECK(value_of(ask("")).certificates_size() == 2);
+    CHECK(hosts.talk() == "hello");
+    CHECK(message_of(ask("svc/nobody")).contains("'svc/nobody' is no identity of this agent"));
+
+    const auto after = hosts.web_agent->agent().certificates();
+    CHECK(after.succeeded() == first.succeeded() + 3);
+    hosts.mesh.stop_server();
+    CHECK(message_of(ask("node/web-1")).contains(hosts.mesh.server_endpoint().to_string()));
+    CHECK(hosts.web_agent->agent().certificates().failed() > after.failed());
+    CHECK(hosts.talk() == "hello");
 }
 
 TEST_CASE("a service that the token does not name gets no certificate, and the host is told why") {
