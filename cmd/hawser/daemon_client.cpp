@@ -268,4 +268,15 @@ std::string DaemonClient::what_to_do(const Error& error) const {
                        unit, options_.network_too ? " or --server" : "");
 }
 
+std::vector<DaemonClient> daemons_here(const TargetOptions& options) {
+    const std::vector<std::string> sockets{agent_socket, server_socket};
+    std::vector<DaemonClient> clients;
+    if (options.socket.empty() && options.server.empty()) {
+        for (const std::string& socket : sockets)
+            if (exists(socket)) clients.push_back(DaemonClient(options, {socket}));
+    }
+    if (clients.empty()) clients.push_back(DaemonClient(options, sockets));
+    return clients;
+}
+
 } // namespace hawser::cmd

@@ -82,4 +82,8 @@ class DaemonClient {
     bool reached_ = false;
 };
 
+// For commands that ask all daemons of this host: the one that was named, or each whose socket is
+// there; if none is, one to fail with.
+[[nodiscard]] std::vector<DaemonClient> daemons_here(const TargetOptions& options);
+
 } // namespace hawser::cmd

@@ -17,6 +17,8 @@ using Action = std::function<int()>;
 
 void add_agent(CLI::App& root, Action& chosen);
 void add_apply(CLI::App& root, Action& chosen);
+void add_cert(CLI::App& root, Action& chosen);
+void add_check(CLI::App& root, Action& chosen);
 void add_delete(CLI::App& root, Action& chosen);
 void add_demo(CLI::App& root, Action& chosen);
 void add_dev(CLI::App& root, Action& chosen);

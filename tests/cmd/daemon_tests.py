@@ -340,6 +340,69 @@ def test_status_of_either_daemon(host):
     contains(agent, "→ is a server running", "where to look next")
 
 
+def test_certificates_are_listed_and_renewed(host):
+    mesh = Mesh(host)
+    mesh.start_agent("a", ("api", 8080))
+    agent = ["--socket", str(host.folder / "a.sock")]
+
+    def own(arguments):
+        (told,) = host.json("cert", "list", *arguments)
+        return told, {entry["kind"]: entry for entry in told["certificates"]}
+
+    def both_there():
+        told, kinds = own(agent)
+        return str(sorted(kinds)), str(["intermediate", "node", "root", "service"])
+
+    wait_for(lambda: both_there()[0], both_there()[1])
+    told, kinds = own(agent)
+    equal((told["daemon"], told["node"]), ("agent", "a"), "who tells")
+    equal(kinds["node"]["identity"], "spiffe://hawser.local/node/a", "identity")
+    equal({entry["state"] for entry in kinds.values()}, {"valid"}, "states")
+    equal(kinds["root"]["renews_at"], None, "a root is not renewed by itself")
+    told, kinds = own(["--socket", mesh.socket])
+    equal((told["daemon"], sorted(kinds)), ("server", ["intermediate", "root", "server"]), "server")
+    equal(told["succeeded"] >= 2, True, f"issued: {told}")
+    text = host.expect(0, "cert", "list", *agent).stdout
+    contains(text, "spiffe://hawser.local/svc/api", "text")
+    contains(text, "agent a: ", "text")
+    (renewed,) = host.json("cert", "renew", "svc/api", *agent)
+    equal(renewed["identity"], "spiffe://hawser.local/svc/api", "renewed")
+    equal(len(host.json("cert", "renew", *agent)), 2, "all of the agent's")
+    contains(mesh.expect(0, "cert", "renew").stdout, "renewed spiffe://hawser.local/server/s1", "server")
+    contains(host.expect(1, "cert", "renew", "svc/none", *agent).stderr, "no identity of this agent", "none")
+    contains(mesh.expect(1, "cert", "renew", "svc/api").stderr, "only its own", "another's")
+    mesh.server.stop()
+    contains(host.expect(1, "cert", "renew", *agent).stderr, "127.0.0.1:", "no server")
+    contains(host.expect(3, "cert", "list", "--socket", mesh.socket).stderr, mesh.socket, "nobody")
+
+
+def test_check_says_what_is_wrong_why_and_what_mends_it(host):
+    mesh = Mesh(host)
+    mesh.start_agent("a", ("api", 8080))
+    agent = ["--socket", str(host.folder / "a.sock")]
+    text = wait_for(lambda: host.run("check", *agent).stdout, ", 0 failed")
+    contains(text, "  1  ok      the agent answers: a", "the first")
+    contains(text, "certificate of spiffe://hawser.local/svc/api: expires in ", "a certificate")
+    contains(mesh.expect(0, "check").stdout, "a server leads: s1", "server")
+    # What is renewed by itself counts once that is overdue, an authority's end always.
+    host.expect(0, "check", "--fail-if-expires-in", "30d", *agent)
+    mesh.expect(0, "check", "--fail-if-expires-in", "30d")
+    result = host.expect(1, "check", "--fail-if-expires-in", "500d", "--json", *agent)
+    told = json.loads(result.stdout)
+    failed = [check for check in told["checks"] if not check["ok"]]
+    equal((told["failed"], len(failed)), (1, 1), f"failed: {failed}")
+    contains(failed[0]["name"], "intermediate certificate", "which")
+    contains(failed[0]["cause"], "expires in 36", "its cause")
+    contains(failed[0]["fix"], "hawser ca", "its fix")
+    contains(host.expect(2, "check", "--fail-if-expires-in", "soon", *agent).stderr, "duration", "usage")
+    mesh.server.stop()
+    text = wait_for(lambda: host.run("check", *agent).stdout, "FAILED  a server is connected")
+    contains(text, "cause: ", "text")
+    contains(text, "fix:   is a server running", "text")
+    host.expect(1, "check", *agent)
+    contains(host.expect(3, "check", "--socket", mesh.socket).stderr, mesh.socket, "nobody")
+
+
 def wait_for(text, part):
     deadline = time.monotonic() + PATIENCE
     while part not in (last := text()):

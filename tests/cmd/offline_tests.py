@@ -7,7 +7,8 @@ from harness import BINARY, PATIENCE, ROOT, contains, equal
 
 VERBS = ["server", "agent", "dev", "demo", "init", "token", "token create", "token list",
          "token revoke", "join", "apply", "plan", "get", "delete", "history", "rollback", "validate",
-         "services", "nodes", "members", "status", "intercept", "intercept status", "version"]
+         "services", "nodes", "members", "status", "intercept", "intercept status", "cert", "cert list",
+         "cert renew", "check", "version"]
 
 
 def test_every_verb_has_help_with_an_example(host):

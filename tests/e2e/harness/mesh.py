@@ -226,8 +226,8 @@ def _read_metrics():
 
 
 class Mesh:
-    def __init__(self, binary, directory):
-        self.binary, self.directory = binary, directory
+    def __init__(self, binary, directory, long=False):
+        self.binary, self.directory, self.long = binary, directory, long
         self.network = Network(directory)
         self.network.on_switch(nameserver.serve_names)
         self.server, self.agents, self.captures = None, {}, 0

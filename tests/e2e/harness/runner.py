@@ -20,6 +20,7 @@ from .mesh import Mesh
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 TEST_LIMIT, TOTAL_LIMIT = 90, 900  # seconds
+LONG_FACTOR = 10
 
 
 def alone(test):
@@ -48,6 +49,7 @@ def main():
         "HAWSER", str(HERE.parent.parent / "build" / "hawser")))
     parser.add_argument("--keep", action="store_true", help="keep hosts and files of failed tests")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--long", action="store_true", help="ten minutes where it else is one")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -90,7 +92,8 @@ class Run:
         self.waiting = [test for test in tests if not getattr(test[1], "alone", False)]
         self.waiting_alone = [test for test in tests if getattr(test[1], "alone", False)]
         self.running, self.passed, self.failed = [], 0, []
-        self.deadline = time.monotonic() + TOTAL_LIMIT * PATIENCE
+        factor = PATIENCE * (LONG_FACTOR if options.long else 1)
+        self.deadline = time.monotonic() + TOTAL_LIMIT * factor
         for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(sig, self.interrupted)
 
@@ -153,7 +156,10 @@ class Job:
         self.name, self.started, self.terminated = name, time.monotonic(), None
         self.log = tempfile.TemporaryFile()
         self.keep = options.keep
+        self.limit = TEST_LIMIT * PATIENCE * (LONG_FACTOR if options.long else 1)
         command = [sys.executable, str(HERE / "run"), "--one", name, "--binary", options.binary]
+        if options.long:
+            command.append("--long")
         if self.keep:  # in the foreground: it talks to whoever is looking
             self.process = subprocess.Popen(command + ["--keep"])
         else:
@@ -168,7 +174,7 @@ class Job:
             return True
         if self.keep:
             return False
-        if self.terminated is None and self.seconds() > TEST_LIMIT * PATIENCE:
+        if self.terminated is None and self.seconds() > self.limit:
             self.terminated = self.seconds()
             self.process.terminate()
         elif self.terminated is not None and self.seconds() > self.terminated + 15:
@@ -190,7 +196,7 @@ def run_one(options, test):
     os.mkdir(directory, 0o755)
     mesh, failed = None, True
     try:
-        mesh = Mesh(options.binary, directory)
+        mesh = Mesh(options.binary, directory, options.long)
         test(mesh)
         mesh.check_logs()
         failed = False
