@@ -132,6 +132,14 @@ const CipherSuite* Handshake::suite() const {
 }
 
 void Handshake::send_alert(Alert alert) {
+    if (alert_secret_.size() == 0 && output_.size() == alert_mark_) {
+        // Before there are keys. mbedTLS has its own word for most reasons, but not for all.
+        const std::uint8_t record[] = {
+            MBEDTLS_SSL_MSG_ALERT,           3, 3, 0, 2, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+            static_cast<std::uint8_t>(alert)};
+        (void)send(record);
+        return;
+    }
     const CipherSuite* agreed = suite();
     if (agreed == nullptr || alert_secret_.size() != agreed->hash_bytes) return;
     output_.truncate(alert_mark_);

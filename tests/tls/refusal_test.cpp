@@ -299,6 +299,15 @@ TEST_CASE("what is not TLS is called so") {
     CHECK(client.handshake().error().message == "not TLS: the peer sent plaintext");
 }
 
+TEST_CASE("a peer without a group in common is told so") {
+    const TestPki pki;
+    SessionPeer server(pki.credentials("api"), Role::server);
+    RawPeer raw({.chain = pki.chain("web"), .groups = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1}});
+    CHECK(shake(server, raw).a.error().message ==
+          "no cipher, group or signature in common with the peer");
+    CHECK(raw.last_error() == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE);
+}
+
 TEST_CASE("an alert instead of a handshake is passed on") {
     const TestPki pki;
     SessionPeer client(pki.credentials("web"), Role::client);
