@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "http/h2_transport.h"
+#include "http/handshake_turns.h"
 #include "io/socket.h"
 
 namespace hawser::http {
@@ -67,6 +68,7 @@ io::Task<Result<void>> H2Transport::shake_hands() {
 
 io::Task<Result<void>> H2Transport::tls_handshake() {
     while (true) {
+        co_await HandshakeTurns::next(socket_.get_executor());
         auto done = tls_->handshake();
         if (auto written = co_await write_out(); !written && done) co_return written;
         if (!done) co_return fail(std::move(done.error()));
