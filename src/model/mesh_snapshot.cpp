@@ -1,5 +1,7 @@
 #include "model/mesh_snapshot.h"
 
+#include <algorithm>
+
 namespace hawser::model {
 
 namespace {
@@ -30,6 +32,12 @@ const Node* MeshSnapshot::node(std::string_view name) const {
     return found == node_index_.end() ? nullptr : &nodes_[found->second];
 }
 
+std::span<const std::uint32_t> MeshSnapshot::joined_at(WallTime time) const {
+    const auto found = std::ranges::equal_range(
+        by_join_, time, {}, [this](std::uint32_t position) { return nodes_[position].joined_at; });
+    return {found.begin(), found.end()};
+}
+
 const Quarantine* MeshSnapshot::quarantine(IdentityKind kind, std::string_view name) const {
     const NameIndex& index =
         kind == IdentityKind::node ? quarantined_nodes_ : quarantined_services_;
@@ -49,6 +57,8 @@ void SnapshotBuilder::apply(const Change& change) {
     if (change.deleted()) {
         rows_.erase(key);
     } else if (kind_of(*change.value) == change.kind) {
+        if (const auto* node = std::get_if<Node>(change.value.get()))
+            newest_join_ = std::max(newest_join_, node->joined_at);
         rows_.insert_or_assign(std::move(key), change);
     }
 }
@@ -58,10 +68,10 @@ SnapshotPtr SnapshotBuilder::build() const {
     snapshot->index_ = index_;
     for_each_of<TrustDomain>(Kind::trust_domain, rows_,
                              [&](const TrustDomain& trust) { snapshot->trust_ = trust; });
+    add_quarantines(*snapshot);
     add_nodes(*snapshot);
     add_services(*snapshot);
     add_instances(*snapshot);
-    add_quarantines(*snapshot);
     for_each_of<Policy>(Kind::policy, rows_, [&](const Policy& policy) {
         const auto found = snapshot->service_index_.find(policy.service);
         if (found != snapshot->service_index_.end()) {
@@ -74,8 +84,13 @@ SnapshotPtr SnapshotBuilder::build() const {
 void SnapshotBuilder::add_nodes(MeshSnapshot& snapshot) const {
     for_each_of<Node>(Kind::node, rows_, [&](const Node& node) {
         snapshot.node_index_.emplace(node.name, static_cast<std::uint32_t>(snapshot.nodes_.size()));
+        snapshot.by_join_.push_back(static_cast<std::uint32_t>(snapshot.nodes_.size()));
         snapshot.nodes_.push_back(node);
     });
+    std::ranges::stable_sort(snapshot.by_join_, {}, [&](std::uint32_t position) {
+        return snapshot.nodes_[position].joined_at;
+    });
+    snapshot.newest_join_ = newest_join_;
 }
 
 void SnapshotBuilder::add_services(MeshSnapshot& snapshot) const {
@@ -105,6 +120,8 @@ void SnapshotBuilder::add_instances(MeshSnapshot& snapshot) const {
             endpoint.tunnel = node->tunnel;
             endpoint.zone = node->zone;
             endpoint.node_alive = node->alive;
+            endpoint.quarantined =
+                snapshot.quarantine(IdentityKind::node, instance.node) != nullptr;
         }
         view.endpoints.push_back(std::move(endpoint));
     });

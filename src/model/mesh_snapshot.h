@@ -25,9 +25,11 @@ struct EndpointView {
     Endpoint tunnel;
     std::string zone;
     bool node_alive = false;
+    bool quarantined = false; // its node
     // Passing or warning when last heard, with a weight, and somewhere to dial it.
     [[nodiscard]] bool fit() const {
-        return tunnel.port != 0 && instance.health != Health::critical && instance.weight > 0;
+        return !quarantined && tunnel.port != 0 && instance.health != Health::critical &&
+               instance.weight > 0;
     }
     // … and its agent is there.
     [[nodiscard]] bool usable() const { return node_alive && fit(); }
@@ -59,6 +61,12 @@ class MeshSnapshot {
     [[nodiscard]] const Quarantine* quarantine(IdentityKind kind, std::string_view name) const;
     [[nodiscard]] std::span<const ServiceView> services() const { return services_; }
     [[nodiscard]] std::span<const Node> nodes() const { return nodes_; }
+    // Positions in nodes(): those of a certificate with this generation. Almost always one.
+    [[nodiscard]] std::span<const std::uint32_t> joined_at(WallTime time) const;
+    // Of every node ever heard of: who joined later may be missing because we have not heard of it,
+    // who joined before is missing because it was deleted.
+    [[nodiscard]] WallTime newest_join() const { return newest_join_; }
+    [[nodiscard]] std::span<const Quarantine> quarantines() const { return quarantines_; }
 
   private:
     friend class SnapshotBuilder;
@@ -75,6 +83,8 @@ class MeshSnapshot {
     std::vector<ServiceView> services_; // in name order
     std::vector<Node> nodes_;
     NameIndex service_index_, node_index_;
+    std::vector<std::uint32_t> by_join_; // positions in nodes_, by joined_at
+    WallTime newest_join_ = 0;
     std::unordered_map<IpAddress, std::uint32_t> vip_index_;
     std::vector<Quarantine> quarantines_;
     NameIndex quarantined_services_, quarantined_nodes_;
@@ -84,7 +94,7 @@ using SnapshotPtr = std::shared_ptr<const MeshSnapshot>;
 // Accumulates changes (one thread) and makes snapshots of them.
 class SnapshotBuilder {
   public:
-    void reset();                     // forget everything
+    void reset();                     // forget everything but newest_join
     void apply(const Change& change); // kinds agents do not see are ignored
     void set_index(std::uint64_t index) { index_ = index; }
     [[nodiscard]] std::uint64_t index() const { return index_; }
@@ -102,6 +112,7 @@ class SnapshotBuilder {
     static void choose_usable(ServiceView& view);
 
     std::uint64_t index_ = 0;
+    WallTime newest_join_ = 0;
     std::map<std::pair<Kind, std::string>, Change> rows_;
 };
 

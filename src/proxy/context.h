@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <list>
 
 #include "base/random.h"
@@ -10,6 +12,7 @@
 #include "io/task_group.h"
 #include "proxy/handshakes.h"
 #include "proxy/load.h"
+#include "proxy/record.h"
 #include "proxy/relay.h"
 #include "proxy/repeats.h"
 #include "proxy/tunnel_pool.h"
@@ -20,14 +23,28 @@
 
 namespace hawser::proxy {
 
-// A relay in progress, for the idle check and for counting bytes while it lives.
+// A relay in progress, for the idle check, for counting bytes while it lives, and to be judged
+// when the view changes.
 struct LiveRelay {
     Relay* relay = nullptr;
-    telemetry::Reporter reporter{};
+    ConnectionRecord* record = nullptr;
     telemetry::ConnectionMetrics counters;
-    RelayBytes told;        // as the counters have it
-    Duration idle{0};       // since bytes last moved, as far as ticks tell
-    Duration idle_limit{0}; // zero: none
+    RelayBytes told;  // as the counters have it
+    Duration idle{0}; // since bytes last moved, as far as ticks tell
+};
+
+// A tunnel from another agent.
+struct InboundPeer {
+    http::H2Connection* connection = nullptr;
+    std::uint64_t generation = 0; // in its certificate
+    ProofPtr proof;               // of those who share its identity
+    Dismissal dismissal;
+};
+
+// A view that what is open may not have been judged by yet.
+struct SettlingView {
+    std::uint64_t number = 0;
+    std::function<void()> in_force;
 };
 
 struct Context {
@@ -55,9 +72,12 @@ struct Context {
     io::TaskGroup tasks; // everything but the listeners
     TunnelPool pool;
     ViewPtr view; // take a copy before a wait
-    std::list<LiveRelay> relays;
+    std::uint64_t view_number = 0;
+    std::list<LiveRelay> relays; // in the order of the views they were judged by
+    std::deque<SettlingView> settling;
+    bool judging = false;  // there is a task for it
     Handshakes handshakes; // of inbound tunnels
-    std::list<http::H2Connection*> inbound_tunnels;
+    std::list<InboundPeer> inbound_tunnels;
     std::uint32_t connections = 0; // in both directions
 
     // Calls in progress, also those not yet taken.
@@ -80,18 +100,18 @@ class ConnectionCount {
     Context& context_;
 };
 
-// Lists a tunnel from another agent while it runs, for the drain.
+// Lists a tunnel from another agent while it runs.
 class InboundTunnel {
   public:
-    InboundTunnel(Context& context, http::H2Connection& connection)
-        : list_(context.inbound_tunnels), entry_(list_.insert(list_.end(), &connection)) {}
+    InboundTunnel(Context& context, InboundPeer peer)
+        : list_(context.inbound_tunnels), entry_(list_.insert(list_.end(), std::move(peer))) {}
     ~InboundTunnel() { list_.erase(entry_); }
     InboundTunnel(const InboundTunnel&) = delete;
     InboundTunnel& operator=(const InboundTunnel&) = delete;
 
   private:
-    std::list<http::H2Connection*>& list_;
-    std::list<http::H2Connection*>::iterator entry_;
+    std::list<InboundPeer>& list_;
+    std::list<InboundPeer>::iterator entry_;
 };
 
 } // namespace hawser::proxy

@@ -4,8 +4,10 @@
 
 #include "io/socket.h"
 #include "log/log.h"
+#include "proxy/judge.h"
 #include "proxy/record.h"
 #include "proxy/tunnel_protocol.h"
+#include "tls/x509.h"
 #include "traffic/authorizer.h"
 
 namespace hawser::proxy {
@@ -30,18 +32,31 @@ Admission& refuse(Admission& admission, Flag flag, std::string detail) {
     return admission;
 }
 
-void describe_peer(Admission& admission, const View& view, const model::Identity& caller,
-                   const Endpoint& peer) {
+// Who is at the other end of a tunnel.
+struct Peer {
+    Endpoint address;
+    model::Identity identity;
+    std::uint64_t generation = 0;
+    ProofPtr proof;
+};
+
+void describe_peer(Admission& admission, const View& view, const Peer& peer) {
     telemetry::AccessRecord& facts = admission.record.facts;
-    facts.peer = peer;
-    facts.source_principal = caller.to_uri();
-    if (caller.kind == model::IdentityKind::service) facts.source_workload = caller.name;
+    facts.peer = peer.address;
+    facts.source_principal = peer.identity.to_uri();
+    if (peer.identity.kind == model::IdentityKind::service)
+        facts.source_workload = peer.identity.name;
+    const auto holder = traffic::find_holder(*view.mesh, peer.identity, peer.generation);
+    if (holder.node != nullptr) facts.source_node = holder.node->name;
     facts.destination_node = view.node;
     admission.record.in_tunnel = true;
+    admission.record.caller = peer.identity;
+    admission.record.caller_generation = peer.generation;
+    admission.record.proof = peer.proof;
 }
 
-void check_policy(Context& context, Admission& admission, const model::ServiceView& service,
-                  const model::Identity& caller) {
+void check_policy(Context& context, Admission& admission, const model::ServiceView& service) {
+    const model::Identity& caller = admission.record.caller;
     const traffic::Verdict verdict = traffic::authorize(service, caller);
     telemetry::AccessRecord& facts = admission.record.facts;
     facts.policy = verdict.rule;
@@ -56,10 +71,9 @@ void check_policy(Context& context, Admission& admission, const model::ServiceVi
 }
 
 // Decides about one request: which local process, and whether this caller may reach it.
-Admission admit(Context& context, const http::Headers& headers, const model::Identity& caller,
-                const Endpoint& peer) {
+Admission admit(Context& context, const http::Headers& headers, const Peer& peer) {
     Admission admission{.record = begin_record(telemetry::Reporter::destination)};
-    describe_peer(admission, *context.view, caller, peer);
+    describe_peer(admission, *context.view, peer);
     auto target = parse_connect_request(headers);
     if (!target) return refuse(admission, Flag::no_route, std::move(target.error().message));
     telemetry::AccessRecord& facts = admission.record.facts;
@@ -76,7 +90,11 @@ Admission admit(Context& context, const http::Headers& headers, const model::Ide
     admission.dial = local->dial;
     admission.connect_timeout = service->service.connect_timeout;
     admission.record.idle_timeout = service->service.idle_timeout;
-    check_policy(context, admission, *service, caller);
+    admission.record.port = target->port;
+    admission.record.judged_by = context.view_number;
+    if (auto refusal = check_parties(*context.view, admission.record))
+        return refuse(admission, refusal.flag, std::move(refusal.why));
+    check_policy(context, admission, *service);
     return admission;
 }
 
@@ -108,10 +126,14 @@ io::Task<void> serve_stream(Context& context, http::H2Connection& connection, ht
             refuse(admission, flag_of(dialled.error()), std::move(dialled.error().message));
         }
     }
+    // The mesh may have changed meanwhile.
+    if (socket && admission.record.judged_by != context.view_number)
+        if (auto refusal = judge(*context.view, admission.record))
+            refuse(admission, refusal.flag, std::move(refusal.why));
     if (relay->stream_closed()) {
         end_record(context, admission.record, Flag::downstream_reset,
                    "the caller left before its call was taken");
-    } else if (!socket) {
+    } else if (admission.refused != Flag::none) {
         co_await refuse_stream(context, connection, stream, *relay, admission);
     } else {
         connection.respond(stream, connect_accepted());
@@ -123,9 +145,13 @@ io::Task<void> serve_stream(Context& context, http::H2Connection& connection, ht
 // The requests of one tunnel.
 class TunnelRequests final : public http::ConnectionHandler {
   public:
-    TunnelRequests(Context& context, Endpoint peer) : context_(context), peer_(peer) {}
+    explicit TunnelRequests(Context& context) : context_(context) {}
 
-    void serve(http::H2Connection& connection) { connection_ = &connection; }
+    // Before the connection runs.
+    void serve(http::H2Connection& connection, Peer peer) {
+        connection_ = &connection;
+        peer_ = std::move(peer);
+    }
 
     http::StreamHandler* on_request(http::StreamId stream, http::Headers headers) override {
         if (context_.connections >= context_.share(limits::agent_connections)) {
@@ -138,7 +164,7 @@ class TunnelRequests final : public http::ConnectionHandler {
         auto relay = std::make_shared<Relay>(context_.executor);
         relay->attach(*connection_, stream);
         http::StreamHandler* handler = relay.get();
-        Admission admission = admit(context_, headers, connection_->peer()->identity, peer_);
+        Admission admission = admit(context_, headers, peer_);
         const bool started = context_.tasks.spawn(
             serve_stream(context_, *connection_, stream, std::move(relay), std::move(admission)));
         return started ? handler : nullptr;
@@ -146,7 +172,7 @@ class TunnelRequests final : public http::ConnectionHandler {
 
   private:
     Context& context_;
-    Endpoint peer_;
+    Peer peer_;
     http::H2Connection* connection_ = nullptr;
 };
 
@@ -165,6 +191,17 @@ void refuse_tunnel(Context& context, const Endpoint& peer, std::string_view reas
         log::warn("refused a tunnel", {{"peer", peer.to_string()}, {"reason", error}});
 }
 
+// A session is a proof for all that its identity has open here.
+Peer identify_peer(Context& context, const Endpoint& address, const tls::PeerCertificate& shown) {
+    Peer peer{.address = address,
+              .identity = shown.identity,
+              .generation = tls::generation_in(shown.serial),
+              .proof = nullptr};
+    peer.proof = context.options.caller_proofs->of(peer.identity.to_uri(), peer.generation);
+    peer.proof->extend(shown.not_after);
+    return peer;
+}
+
 } // namespace
 
 io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
@@ -180,13 +217,12 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
         refuse_tunnel(context, *peer, "error", session.error());
         co_return;
     }
-    TunnelRequests requests(context, *peer);
+    TunnelRequests requests(context);
     http::H2Connection connection(std::move(socket), std::move(*session),
                                   {.server = true,
                                    .session_window = tunnel_session_window,
                                    .ping_interval = limits::tunnel_ping_interval},
                                   &requests);
-    requests.serve(connection);
     std::optional<Handshakes::Place> handshaking(std::in_place, context.handshakes, peer->address,
                                                  [&connection] { connection.abort(); });
     const auto began = std::chrono::steady_clock::now();
@@ -199,7 +235,13 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
         .observe(std::chrono::steady_clock::now() - began);
     handshaking.reset();
     const ConnectionCount count(context);
-    const InboundTunnel listed(context, connection);
+    Peer caller = identify_peer(context, *peer, *connection.peer());
+    const InboundTunnel listed(context, {.connection = &connection,
+                                         .generation = caller.generation,
+                                         .proof = caller.proof,
+                                         .dismissal = {}});
+    // One that is refused everything gets no other answer, and not for long: the next tick ends it.
+    requests.serve(connection, std::move(caller));
     auto ended = co_await connection.run();
     if (!ended && is_first(context, "tunnel ended", *peer, ended.error().message))
         log::info("tunnel ended", {{"peer", peer->to_string()}, {"why", ended.error()}});
@@ -207,8 +249,8 @@ io::Task<void> serve_tunnel(Context& context, io::Socket socket) {
 
 void end_expired_tunnels(Context& context, WallTime now) {
     constexpr WallTime skew = std::chrono::milliseconds(limits::clock_skew).count();
-    for (http::H2Connection* tunnel : context.inbound_tunnels)
-        if (now > tunnel->peer()->not_after + skew) tunnel->goaway();
+    for (const InboundPeer& peer : context.inbound_tunnels)
+        if (now > peer.connection->peer()->not_after + skew) peer.connection->goaway();
 }
 
 void refuse_plaintext(Context& context, io::Socket socket) {

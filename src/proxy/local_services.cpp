@@ -19,6 +19,10 @@ const LocalService* LocalServices::find(std::string_view name, std::uint16_t por
     return found == services_.end() ? nullptr : &*found;
 }
 
+bool LocalServices::has(std::string_view name) const {
+    return std::ranges::contains(services_, name, &LocalService::name);
+}
+
 std::string_view LocalServices::owned_by(uid_t user) const {
     const auto found = by_owner_.find(user);
     return found == by_owner_.end() ? std::string_view() : std::string_view(found->second);

@@ -9,6 +9,7 @@
 #include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
+#include "proxy/judge.h"
 #include "proxy/record.h"
 #include "proxy/tunnel_protocol.h"
 #include "traffic/balancer.h"
@@ -58,8 +59,10 @@ Call identify(const Context& context, std::string service, std::string_view sour
     facts.destination_service = std::move(service);
     facts.source_workload = source;
     facts.source_node = context.view->node;
-    if (!source.empty())
-        facts.source_principal = service_identity(context.view->trust_domain, source).to_uri();
+    if (!source.empty()) {
+        call.record.caller = service_identity(context.view->trust_domain, source);
+        facts.source_principal = call.record.caller.to_uri();
+    }
     return call;
 }
 
@@ -180,6 +183,7 @@ io::Task<Attempt> try_endpoints(Context& context, ConnectionRecord& record, View
         share.choose(endpoint.instance.key());
         record.facts.instance = endpoint.instance.key();
         record.facts.destination_node = endpoint.node;
+        record.port = endpoint.instance.port;
         record.facts.destination_principal =
             service_identity(view->trust_domain, endpoint.instance.service).to_uri();
         record.facts.upstream = endpoint.tunnel;
@@ -188,6 +192,7 @@ io::Task<Attempt> try_endpoints(Context& context, ConnectionRecord& record, View
                                         credentials, view->trust_domain,
                                         now + (deadline - now) / (most - tried.size()));
         record.in_tunnel = attempt.in_tunnel;
+        if (attempt.link) record.proof = attempt.link->tunnel->proof;
         if (attempt.link || attempt.flag == Flag::policy_denied) break;
         tried.push_back(choice.endpoint);
     }
@@ -202,8 +207,9 @@ io::Task<Attempt> find_link(Context& context, ConnectionRecord& record,
     const ViewPtr view = context.view;
     const model::ServiceView* service = view->mesh->service(record.facts.destination_service);
     Attempt attempt;
-    if (service == nullptr) {
-        attempt.flag = Flag::no_route;
+    if (auto refusal = check_parties(*view, record)) {
+        attempt.flag = refusal.flag;
+        attempt.detail = std::move(refusal.why);
         co_return attempt;
     }
     const auto credentials = view->service_credentials.find(record.facts.source_workload);

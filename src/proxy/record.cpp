@@ -2,6 +2,8 @@
 
 #include "io/clock.h"
 #include "proxy/context.h"
+#include "proxy/judge.h"
+#include "proxy/tunnel_protocol.h"
 
 namespace hawser::proxy {
 namespace {
@@ -9,16 +11,20 @@ namespace {
 using telemetry::Reporter;
 using traffic::Flag;
 
-Flag flag_of(RelayEnd end, Reporter reporter) {
+Flag flag_of(RelayEnd end, const Relay& relay, const ConnectionRecord& record) {
     // The caller's end of a relay is the socket at its own agent, the stream at the other one.
-    const bool at_caller = reporter == Reporter::source;
+    const bool at_caller = record.facts.reporter == Reporter::source;
     switch (end) {
+        case RelayEnd::cut: return record.cut.flag;
         case RelayEnd::clean: return Flag::none;
         case RelayEnd::socket_reset:
             return at_caller ? Flag::downstream_reset : Flag::upstream_reset;
         case RelayEnd::stream_reset:
+            // The other agent may have said why.
+            if (const Flag told = flag_of_cut(relay.close_code().value_or(http::H2Code::no_error));
+                told != Flag::none)
+                return told;
             return at_caller ? Flag::upstream_reset : Flag::downstream_reset;
-        case RelayEnd::idle: return Flag::idle_timeout;
     }
     return Flag::none;
 }
@@ -42,7 +48,7 @@ telemetry::ConnectionMetrics counters(Context& context, const ConnectionRecord& 
 // Tells the relay's bytes since the last time, from the caller's point of view.
 void count_bytes(LiveRelay& live) {
     const RelayBytes& now = live.relay->bytes();
-    const bool at_caller = live.reporter == Reporter::source;
+    const bool at_caller = live.record->facts.reporter == Reporter::source;
     live.counters.received_bytes->add(at_caller ? now.sent - live.told.sent
                                                 : now.received - live.told.received);
     live.counters.sent_bytes->add(at_caller ? now.received - live.told.received
@@ -53,15 +59,15 @@ void count_bytes(LiveRelay& live) {
 // A relay in the context's list for as long as it runs, also when its task is cancelled.
 class Live {
   public:
-    Live(Context& context, Relay& relay, const ConnectionRecord& record)
+    // The record is judged by the current view.
+    Live(Context& context, Relay& relay, ConnectionRecord& record)
         : context_(context),
           entry_(context.relays.insert(context.relays.end(),
                                        LiveRelay{.relay = &relay,
-                                                 .reporter = record.facts.reporter,
+                                                 .record = &record,
                                                  .counters = counters(context, record, Flag::none),
                                                  .told = {},
-                                                 .idle = Duration{0},
-                                                 .idle_limit = record.idle_timeout})) {
+                                                 .idle = Duration{0}})) {
         entry_->counters.opened->add();
         context.metrics
             .histogram(telemetry::Metric::connect_seconds,
@@ -117,16 +123,19 @@ void end_record(Context& context, ConnectionRecord& record, Flag flag, std::stri
 
 io::Task<void> relay_and_record(Context& context, Relay& relay, ConnectionRecord& record) {
     RelayEnd end = RelayEnd::clean;
+    record.judged_by = context.view_number;
+    if ((record.cut = judge(*context.view, record))) relay.cut(cut_code(record.cut.flag));
     {
         const Live live(context, relay, record);
         end = co_await relay.run();
     }
-    const Flag flag = flag_of(end, record.facts.reporter);
+    const Flag flag = flag_of(end, relay, record);
     counters(context, record, flag).closed->add();
     const bool at_caller = record.facts.reporter == Reporter::source;
     record.facts.sent_bytes = at_caller ? relay.bytes().received : relay.bytes().sent;
     record.facts.received_bytes = at_caller ? relay.bytes().sent : relay.bytes().received;
-    write_access_log(context, record, flag, {});
+    write_access_log(context, record, flag,
+                     end == RelayEnd::cut ? std::move(record.cut.why) : std::string());
 }
 
 void account_live_relays(Context& context, Duration since_last) {
@@ -135,7 +144,10 @@ void account_live_relays(Context& context, Duration since_last) {
         const bool moved = now.sent != live.told.sent || now.received != live.told.received;
         count_bytes(live);
         live.idle = moved ? Duration{0} : live.idle + since_last;
-        if (live.idle_limit.count() > 0 && live.idle >= live.idle_limit) live.relay->end_idle();
+        const Duration limit = live.record->idle_timeout;
+        if (limit.count() == 0 || live.idle < limit || live.record->cut) continue;
+        live.record->cut.flag = Flag::idle_timeout;
+        live.relay->cut(http::H2Code::cancel);
     }
 }
 

@@ -2,13 +2,17 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/units.h"
 #include "model/identity.h"
+#include "proxy/proofs.h"
 #include "proxy/relay.h"
 #include "telemetry/access_log.h"
 #include "traffic/flags.h"
+#include "traffic/standing.h"
 
 namespace hawser::proxy {
 
@@ -19,6 +23,14 @@ struct ConnectionRecord {
     std::chrono::steady_clock::time_point began;
     Duration idle_timeout{0}; // zero: never
     bool in_tunnel = false;   // as far as it came, it went by mutual TLS
+    // What judge() asks about, beside the facts.
+    model::Identity caller;
+    std::uint64_t caller_generation = 0; // in its certificate
+    std::uint16_t port = 0;              // of the instance
+    bool policy_known = false;   // the caller's agent: policies let it in, as far as it has heard
+    ProofPtr proof;              // that the other agent still is who it was
+    std::uint64_t judged_by = 0; // number of the view
+    traffic::Refusal cut;        // why it was cut
 };
 
 [[nodiscard]] ConnectionRecord begin_record(telemetry::Reporter reporter);

@@ -52,8 +52,8 @@ io::Socket Relay::take_socket() {
     return socket;
 }
 
-void Relay::end_idle() {
-    idle_ended_ = true;
+void Relay::cut(http::H2Code code) {
+    cut_ = code;
     break_socket();
 }
 
@@ -95,9 +95,9 @@ io::Task<RelayEnd> Relay::run() {
     co_await pump_socket();
     // The socket has no more to give; the other direction may still run.
     while (!finished()) co_await progress_.wait();
-    if (idle_ended_) {
-        stop_stream(http::H2Code::cancel);
-        co_return RelayEnd::idle;
+    if (cut_) {
+        stop_stream(*cut_);
+        co_return RelayEnd::cut;
     }
     if (stream_reset_) {
         break_socket();
@@ -108,10 +108,10 @@ io::Task<RelayEnd> Relay::run() {
         co_return RelayEnd::socket_reset;
     }
     // END_STREAM went both ways; the session reports the stream closed once ours is on the wire.
-    while (!stream_closed_ && !idle_ended_) co_await progress_.wait();
-    if (idle_ended_) {
-        stop_stream(http::H2Code::cancel);
-        co_return RelayEnd::idle;
+    while (!stream_closed_ && !cut_) co_await progress_.wait();
+    if (cut_) {
+        stop_stream(*cut_);
+        co_return RelayEnd::cut;
     }
     io::close(*socket_);
     co_return stream_reset_ ? RelayEnd::stream_reset : RelayEnd::clean;

@@ -32,7 +32,7 @@ enum class RelayEnd : std::uint8_t {
     clean,        // both directions were closed in order
     socket_reset, // the application's socket broke
     stream_reset, // the other agent, or the tunnel, ended the stream
-    idle,         // nothing moved for too long
+    cut,          // by this agent: cut()
 };
 
 class Relay final : public http::StreamHandler {
@@ -61,8 +61,9 @@ class Relay final : public http::StreamHandler {
     void abandon(http::H2Code code);
     // The socket back, untouched, for another attempt elsewhere. Only before run().
     [[nodiscard]] io::Socket take_socket();
-    // Ends run() with RelayEnd::idle.
-    void end_idle();
+    // Ends run() with RelayEnd::cut: the application's connection is reset, and so is the stream,
+    // with this code.
+    void cut(http::H2Code code);
 
     [[nodiscard]] const RelayBytes& bytes() const { return bytes_; }
     [[nodiscard]] bool stream_closed() const { return stream_closed_; }
@@ -106,13 +107,13 @@ class Relay final : public http::StreamHandler {
     std::shared_ptr<bool> alive_; // false once gone: for the handler of the write wait
     std::array<std::uint8_t, idle_read_bytes> idle_buffer_;
     std::optional<http::H2Code> close_code_;
+    std::optional<http::H2Code> cut_;
     bool stream_closed_ = false; // on_closed came, or abandon()
     bool stream_reset_ = false;  // … with an error
     bool peer_ended_ = false;    // END_STREAM received
     bool shut_down_ = false;     // … and passed on to the socket
     bool local_ended_ = false;   // EOF read from the socket, END_STREAM sent
     bool socket_broken_ = false;
-    bool idle_ended_ = false;
     bool waiting_writable_ = false;
 };
 

@@ -15,6 +15,9 @@ using Time = std::chrono::steady_clock::time_point;
 // left when it began, whichever is shorter: streams on it may go on, new ones use another.
 constexpr WallTime retire_margin_ms = 5 * 60 * 1000;
 
+// Between attempts to prove with another session what an old one can no longer.
+constexpr WallTime prove_interval_ms = 5'000;
+
 WallTime retire_time(WallTime now, WallTime not_after) {
     return not_after - std::min(retire_margin_ms, std::max<WallTime>(0, not_after - now) / 10);
 }
@@ -97,6 +100,10 @@ io::Task<void> TunnelPool::dial(TunnelKey key, tls::CredentialsPtr credentials,
     ++group.dials_ended;
     group.dial_error = opened ? Error{} : opened.error();
     if (opened) {
+        const std::shared_ptr<Tunnel>& tunnel = *opened;
+        group.proof->extend(tunnel->proof->until());
+        tunnel->proof = group.proof;
+        group.prove_at = std::max(group.prove_at, tunnel->retire_at);
         group.tunnels.push_front(*opened);
         if (!tasks_.spawn(run(key, *opened))) (*opened)->connection->abort();
     } else if (repeats_.first(
@@ -140,11 +147,13 @@ io::Task<Result<std::shared_ptr<Tunnel>>> TunnelPool::open(TunnelKey key,
     if (!done)
         co_return fail(std::move(done.error()), "handshake with " + key.endpoint.to_string());
     const WallTime now = io::wall_now();
-    tunnel->retire_at = retire_time(now, std::min(own_end, tunnel->connection->peer()->not_after));
+    const WallTime not_after = std::min(own_end, tunnel->connection->peer()->not_after);
+    tunnel->retire_at = retire_time(now, not_after);
     if (tunnel->retire_at <= now)
         co_return fail(ErrorCode::unauthenticated,
-                       "a certificate of the tunnel expired on " +
-                           format_time(std::min(own_end, tunnel->connection->peer()->not_after)));
+                       "a certificate of the tunnel expired on " + format_time(not_after));
+    tunnel->proof = std::make_shared<Proof>();
+    tunnel->proof->extend(not_after);
     tunnel->idle_since = std::chrono::steady_clock::now();
     metrics_.counter(telemetry::Metric::tunnel_handshakes, {"client", "ok"}).add();
     metrics_.histogram(telemetry::Metric::tunnel_handshake_seconds, {"client"})
@@ -163,9 +172,40 @@ io::Task<void> TunnelPool::run(TunnelKey key, std::shared_ptr<Tunnel> tunnel) {
     if (group != groups_.end()) group->second.tunnels.remove(tunnel);
 }
 
-void TunnelPool::tick() {
+void Dismissal::go_on(http::H2Connection& connection) {
+    constexpr std::chrono::milliseconds patience{500};
     const auto now = std::chrono::steady_clock::now();
-    const WallTime wall = io::wall_now();
+    if (!since_) {
+        since_ = now;
+        connection.goaway();
+    } else if (now - *since_ >= patience) {
+        connection.abort();
+    }
+}
+
+void TunnelPool::close_refused(const std::function<bool(const TunnelKey&)>& refused) {
+    for (const auto& [key, group] : groups_) {
+        if (group.tunnels.empty() || !refused(key)) continue;
+        for (const auto& tunnel : group.tunnels) tunnel->dismissal.go_on(*tunnel->connection);
+    }
+}
+
+void TunnelPool::prove_again(const TunnelKey& key, Group& group, const View& view, WallTime now) {
+    if (group.dialling || now < group.prove_at) return;
+    if (std::ranges::none_of(group.tunnels, [](const auto& tunnel) {
+            return tunnel->connection->open_streams() > 0;
+        }))
+        return;
+    group.prove_at = now + prove_interval_ms; // unless this one brings more
+    const auto credentials = view.service_credentials.find(key.source);
+    if (credentials == view.service_credentials.end()) return;
+    if (tls::expires_at(*credentials->second) <= group.proof->until()) return; // not renewed yet
+    group.dialling = tasks_.spawn(dial(key, credentials->second, view.trust_domain,
+                                       std::chrono::steady_clock::now() + limits::connect_timeout));
+}
+
+void TunnelPool::tick(const View& view, WallTime wall) {
+    const auto now = std::chrono::steady_clock::now();
     for (auto entry = groups_.begin(); entry != groups_.end();) {
         Group& group = entry->second;
         for (const auto& tunnel : group.tunnels) {
@@ -173,6 +213,7 @@ void TunnelPool::tick() {
             if (wall >= tunnel->retire_at || now - tunnel->idle_since > limits::tunnel_idle)
                 tunnel->connection->goaway();
         }
+        prove_again(entry->first, group, view, wall);
         const bool unused = group.tunnels.empty() && group.waiting.empty() && !group.dialling;
         entry = unused ? groups_.erase(entry) : std::next(entry);
     }

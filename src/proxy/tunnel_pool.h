@@ -9,6 +9,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/ip.h"
@@ -16,7 +17,9 @@
 #include "http/h2_connection.h"
 #include "io/signal.h"
 #include "io/task_group.h"
+#include "proxy/proofs.h"
 #include "proxy/repeats.h"
+#include "proxy/view.h"
 #include "telemetry/metrics.h"
 #include "tls/credentials.h"
 
@@ -33,11 +36,24 @@ struct TunnelKey {
     auto operator<=>(const TunnelKey&) const = default;
 };
 
+// How a tunnel of somebody who may take part in nothing is ended: first politely, so that what was
+// cut on it reaches the other agent, and soon after for good.
+class Dismissal {
+  public:
+    // Asked again and again.
+    void go_on(http::H2Connection& connection);
+
+  private:
+    std::optional<std::chrono::steady_clock::time_point> since_;
+};
+
 // One session. Kept alive by whoever has a stream on it.
 struct Tunnel {
     std::unique_ptr<http::H2Connection> connection;
     WallTime retire_at = 0; // before either certificate ends
     std::chrono::steady_clock::time_point idle_since;
+    ProofPtr proof; // of the group
+    Dismissal dismissal;
 };
 
 class TunnelPool {
@@ -53,8 +69,12 @@ class TunnelPool {
         TunnelKey key, tls::CredentialsPtr credentials, std::string trust_domain,
         std::chrono::steady_clock::time_point deadline);
     // Once a second or so: closes idle sessions, and retires those whose certificate nears its end.
-    void tick();
+    // While streams go on in them, another one is made with renewed certificates: it is what those
+    // streams may live on by, and it is there when a new one comes.
+    void tick(const View& view, WallTime now);
     void goaway_all();
+    // Sessions of keys that are refused: see Dismissal.
+    void close_refused(const std::function<bool(const TunnelKey&)>& refused);
     [[nodiscard]] std::size_t size() const;
     [[nodiscard]] std::size_t open_streams() const;
 
@@ -65,6 +85,8 @@ class TunnelPool {
         Error dial_error;
         std::uint64_t dials_ended = 0;
         bool dialling = false;
+        ProofPtr proof = std::make_shared<Proof>();
+        WallTime prove_at = 0; // with another session, if streams go on
     };
     [[nodiscard]] io::Task<void> dial(TunnelKey key, tls::CredentialsPtr credentials,
                                       std::string trust_domain,
@@ -73,6 +95,7 @@ class TunnelPool {
         TunnelKey key, tls::CredentialsPtr credentials, std::string trust_domain,
         std::chrono::steady_clock::time_point deadline);
     [[nodiscard]] io::Task<void> run(TunnelKey key, std::shared_ptr<Tunnel> tunnel);
+    void prove_again(const TunnelKey& key, Group& group, const View& view, WallTime now);
     [[nodiscard]] static std::shared_ptr<Tunnel> ready(const Group& group);
 
     io::Executor executor_;

@@ -1,5 +1,6 @@
 #include "proxy/tunnel_protocol.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <format>
@@ -14,11 +15,19 @@ using traffic::Flag;
 constexpr std::string_view reason_header = "x-hawser-reason";
 constexpr std::array refusals = {
     Flag::policy_denied, Flag::no_route,         Flag::upstream_connect_failure,
-    Flag::overload,      Flag::upstream_timeout, Flag::local_shutdown};
+    Flag::overload,      Flag::upstream_timeout, Flag::local_shutdown,
+    Flag::quarantined,   Flag::deregistered,     Flag::unproven};
+
+// On the wire: never renumber. The rest of the code is its place here.
+constexpr std::uint32_t first_cut_code = 0x68770000; // "hw"
+constexpr std::array cuts = {Flag::policy_denied, Flag::quarantined, Flag::deregistered,
+                             Flag::unproven, Flag::no_route};
 
 std::string_view status_of(Flag flag) {
     switch (flag) {
-        case Flag::policy_denied: return "403";
+        case Flag::policy_denied:
+        case Flag::quarantined:
+        case Flag::deregistered: return "403";
         case Flag::no_route: return "404";
         case Flag::upstream_timeout: return "504";
         default: return "503";
@@ -86,6 +95,17 @@ ConnectAnswer parse_connect_answer(const std::optional<http::Headers>& answer,
     return {.accepted = false,
             .flag = Flag::upstream_connect_failure,
             .detail = "refused by the instance's agent"};
+}
+
+http::H2Code cut_code(Flag flag) {
+    const auto found = std::ranges::find(cuts, flag);
+    if (found == cuts.end()) return http::H2Code::cancel;
+    return static_cast<http::H2Code>(first_cut_code + (found - cuts.begin()));
+}
+
+Flag flag_of_cut(http::H2Code code) {
+    const std::uint32_t place = static_cast<std::uint32_t>(code) - first_cut_code;
+    return place < cuts.size() ? cuts[place] : Flag::none;
 }
 
 } // namespace hawser::proxy

@@ -2,7 +2,7 @@
 // ":authority: <service>:<port of the instance>". Built and read in one place; pure.
 //
 // Accepted: 200. Refused: 403 (policy), 404 (no such instance here), 503/504 with
-// "x-hawser-reason: <flag> <phrase>".
+// "x-hawser-reason: <flag> <phrase>". A stream that is cut later says why in its RST_STREAM's code.
 #pragma once
 
 #include <chrono>
@@ -43,5 +43,11 @@ struct ConnectAnswer {
 // No answer: the stream ended with `ended` before it, or, without that, the time ran out.
 [[nodiscard]] ConnectAnswer parse_connect_answer(const std::optional<http::Headers>& answer,
                                                  std::optional<http::H2Code> ended = {});
+
+// Why an agent cuts an accepted stream, as RST_STREAM tells it: CANCEL, or for what the other side
+// wants to know, a code of ours (others take those for an internal error, RFC 9113 §7).
+[[nodiscard]] http::H2Code cut_code(traffic::Flag flag);
+// none: the code says nothing.
+[[nodiscard]] traffic::Flag flag_of_cut(http::H2Code code);
 
 } // namespace hawser::proxy

@@ -33,6 +33,7 @@ class LocalServices {
     explicit LocalServices(std::vector<LocalService> services);
 
     [[nodiscard]] const LocalService* find(std::string_view name, std::uint16_t port) const;
+    [[nodiscard]] bool has(std::string_view name) const; // at whatever port
     // The service that processes of this user speak as; "" if none, or if several do (then nobody
     // can tell which, and refusing is the safe answer).
     [[nodiscard]] std::string_view owned_by(uid_t user) const;

@@ -10,6 +10,7 @@
 #include "io/socket.h"
 #include "log/log.h"
 #include "proxy/context.h"
+#include "proxy/enforcement.h"
 #include "proxy/inbound.h"
 #include "proxy/outbound.h"
 #include "proxy/record.h"
@@ -145,14 +146,17 @@ void Worker::Impl::take(Listener& listener, io::Socket socket) {
 io::Task<void> Worker::Impl::tick() {
     while (co_await io::sleep(tick_interval)) {
         account_live_relays(*context, tick_interval);
-        context->pool.tick();
+        const WallTime now = io::wall_now();
+        context->pool.tick(*context->view, now);
         tell_repeats();
         context->loads.forget_gone(*context->view->mesh);
-        end_expired_tunnels(*context, io::wall_now());
+        end_expired_tunnels(*context, now);
+        cut_unproven(*context, now);
+        close_refused_tunnels(*context);
         metrics.gauge(telemetry::Metric::connections_open).set(context->connections);
         std::size_t inbound_streams = 0;
-        for (const http::H2Connection* tunnel : context->inbound_tunnels)
-            inbound_streams += tunnel->open_streams();
+        for (const InboundPeer& peer : context->inbound_tunnels)
+            inbound_streams += peer.connection->open_streams();
         metrics.gauge(telemetry::Metric::tunnel_streams_open, {"client"})
             .set(static_cast<double>(context->pool.open_streams()));
         metrics.gauge(telemetry::Metric::tunnel_streams_open, {"server"})
@@ -177,7 +181,7 @@ io::Task<void> Worker::Impl::drain(std::chrono::milliseconds deadline, std::prom
     co_await listening.join();
     listeners.clear();
     context->pool.goaway_all();
-    for (http::H2Connection* tunnel : context->inbound_tunnels) tunnel->goaway();
+    for (const InboundPeer& peer : context->inbound_tunnels) peer.connection->goaway();
     const auto end = std::chrono::steady_clock::now() + deadline;
     constexpr Duration look_again{20};
     while (context->calls() > 0 && !hurried && std::chrono::steady_clock::now() < end)
@@ -208,6 +212,7 @@ Result<void> Worker::listen() {
     if (!owners) return fail(std::move(owners.error()));
     WorkerOptions& options = impl_->options;
     if (options.service_counts == nullptr) options.service_counts = std::make_shared<HostCounts>();
+    if (options.caller_proofs == nullptr) options.caller_proofs = std::make_shared<CallerProofs>();
     impl_->context =
         std::make_unique<Context>(impl_->loop.executor(), options, impl_->metrics,
                                   impl_->access_log, std::move(*owners), random_seed());
@@ -237,8 +242,9 @@ void Worker::start(ViewPtr view) {
 void Worker::set_view(ViewPtr view, std::function<void(std::uint64_t)> done) {
     impl_->loop.post([this, view = std::move(view), done = std::move(done)]() mutable {
         const std::uint64_t index = view->mesh->index();
-        impl_->context->view = std::move(view);
-        if (done) done(index);
+        use_view(*impl_->context, std::move(view), [done = std::move(done), index] {
+            if (done) done(index);
+        });
     });
 }
 

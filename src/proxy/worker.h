@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "io/loop.h"
 #include "proxy/load.h"
+#include "proxy/proofs.h"
 #include "proxy/view.h"
 #include "telemetry/access_log.h"
 #include "telemetry/metrics.h"
@@ -37,6 +38,7 @@ struct WorkerOptions {
     bool reuse_port = true; // false with one worker in tests
     // Made by the first worker's listen(), for all of them.
     std::shared_ptr<HostCounts> service_counts;
+    std::shared_ptr<CallerProofs> caller_proofs;
 };
 
 // For `status`: read on the worker's loop.
@@ -61,7 +63,8 @@ class Worker {
     [[nodiscard]] const WorkerOptions& options() const;
 
     void start(ViewPtr view);
-    // From any thread. `done` runs on the worker's loop when the view is in use.
+    // From any thread. `done` runs on the worker's loop when the view is in force: nothing is open
+    // any more that it would refuse.
     void set_view(ViewPtr view, std::function<void(std::uint64_t index)> done);
     // From any thread, after start(): the upstream listeners from now on. One whose endpoint stays
     // goes on listening, for whom it belongs to now; connections are not touched. `done` runs on

@@ -19,6 +19,7 @@ enum class Metric : std::uint8_t {
     // the data plane's
     connections_open,
     connections_refused,
+    connections_cut,
     connect_seconds,
     policy_decisions,
     tunnels_open,

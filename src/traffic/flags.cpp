@@ -23,6 +23,9 @@ FlagText text(Flag flag) {
             return {"UAEX", "the calling process belongs to no service of this host"};
         case Flag::idle_timeout: return {"SI", "idle for too long"};
         case Flag::local_shutdown: return {"LR", "the agent is stopping"};
+        case Flag::quarantined: return {"HQ", "in quarantine"};
+        case Flag::deregistered: return {"HD", "no longer registered"};
+        case Flag::unproven: return {"HX", "the certificate expired and was not renewed"};
     }
     return {"-", "ok"};
 }

@@ -1,5 +1,5 @@
-// Why a connection ended as it did: Envoy's response flags, with words. They stand in metrics,
-// in the access log and in `x-hawser-reason`.
+// Why a connection ended as it did: Envoy's response flags, and those that begin with H, which are
+// ours, with words. They stand in metrics, in the access log and in `x-hawser-reason`.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,9 @@ enum class Flag : std::uint8_t {
     unknown_caller,           // UAEX: no local service owns the calling process
     idle_timeout,             // SI
     local_shutdown,           // LR: this agent is stopping
+    quarantined,              // HQ: one side of it is in quarantine
+    deregistered,             // HD: one side of it left the mesh
+    unproven,                 // HX: the other agent's certificate expired, and it showed no other
 };
 
 [[nodiscard]] std::string_view code(Flag flag);  // "UH"; "-" for none

@@ -35,7 +35,9 @@ struct Authority {
                                          .not_after = now() + 24 * hour}));
 
     // Of somebody without a name: without a certificate.
-    [[nodiscard]] tls::CredentialsOptions options(const model::Identity& identity) const {
+    [[nodiscard]] tls::CredentialsOptions options(const model::Identity& identity,
+                                                  std::uint64_t generation = 0,
+                                                  Duration lifetime = std::chrono::hours(1)) const {
         tls::CredentialsOptions options;
         options.trust_domain = "hawser.local";
         options.trust.roots = {root};
@@ -49,7 +51,8 @@ struct Authority {
                                     .issuer_key_pem = key,
                                     .issuer_der = root,
                                     .not_before = now() - hour,
-                                    .not_after = now() + hour}));
+                                    .not_after = now() + lifetime.count(),
+                                    .generation = generation}));
         options.own.emplace();
         options.own->chain_pem = tls::to_pem(as_bytes(leaf));
         options.own->key_pem = own_key;
@@ -82,6 +85,11 @@ tls::CredentialsPtr credentials_of(const std::string& service) {
 tls::CredentialsPtr credentials_of_node(const std::string& node) {
     return make(mesh().options(
         {.trust_domain = "hawser.local", .kind = model::IdentityKind::node, .name = node}));
+}
+
+tls::CredentialsPtr new_credentials(const model::Identity& identity, std::uint64_t generation,
+                                    Duration lifetime) {
+    return make(mesh().options(identity, generation, lifetime));
 }
 
 tls::CredentialsPtr credentials_of_another_mesh(const std::string& service) {

@@ -23,6 +23,9 @@ using http::StreamId;
 [[nodiscard]] tls::CredentialsPtr credentials_of(const std::string& service);
 [[nodiscard]] model::Identity identity_of(const std::string& service);
 [[nodiscard]] tls::CredentialsPtr credentials_of_node(const std::string& node);
+// A new certificate, of the node that this generation tells.
+[[nodiscard]] tls::CredentialsPtr new_credentials(const model::Identity& identity,
+                                                  std::uint64_t generation, Duration lifetime);
 [[nodiscard]] tls::CredentialsPtr credentials_of_another_mesh(const std::string& service);
 // Trusts the mesh, has no certificate.
 [[nodiscard]] tls::CredentialsPtr anonymous_credentials();

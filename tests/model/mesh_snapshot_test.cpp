@@ -183,3 +183,41 @@ TEST_CASE("a change whose value is of another kind is ignored") {
     builder.apply(odd);
     CHECK(builder.rows().empty());
 }
+
+TEST_CASE("nodes are found by when they joined, which their certificates tell") {
+    SnapshotBuilder builder;
+    const auto joined = [](std::string name, WallTime at) {
+        Node made = node(std::move(name));
+        made.joined_at = at;
+        return made;
+    };
+    builder.apply(change(joined("a", 30), 1));
+    builder.apply(change(joined("b", 10), 1));
+    builder.apply(change(joined("c", 30), 1));
+    const SnapshotPtr snapshot = builder.build();
+    REQUIRE(snapshot->joined_at(10).size() == 1);
+    CHECK(snapshot->nodes()[snapshot->joined_at(10)[0]].name == "b");
+    CHECK(snapshot->joined_at(30).size() == 2);
+    CHECK(snapshot->joined_at(20).empty());
+    CHECK(snapshot->newest_join() == 30);
+    builder.apply(deletion(joined("a", 30)));
+    builder.apply(deletion(joined("c", 30)));
+    CHECK(builder.build()->joined_at(30).empty());
+    CHECK(builder.build()->newest_join() == 30); // it was heard of
+}
+
+TEST_CASE("instances on a node in quarantine are not usable") {
+    SnapshotBuilder builder;
+    builder.apply(change(samples::service(), 1));
+    builder.apply(change(node("live"), 1));
+    builder.apply(change(instance("live", 1), 1));
+    const Quarantine quarantine{.subject_kind = IdentityKind::node, .subject = "live"};
+    builder.apply(change(quarantine, 2));
+    const SnapshotPtr cut_off = builder.build();
+    CHECK(cut_off->service("api")->usable.empty());
+    CHECK_FALSE(cut_off->service("api")->only_silent);
+    REQUIRE(cut_off->quarantines().size() == 1);
+    CHECK(cut_off->quarantines()[0] == quarantine);
+    builder.apply(deletion(quarantine));
+    CHECK(builder.build()->service("api")->usable.size() == 1);
+}

@@ -5,6 +5,7 @@
 #include <asio/use_awaitable.hpp>
 
 #include "io/socket.h"
+#include "proxy/enforcement.h"
 #include "proxy/inbound.h"
 #include "proxy/outbound.h"
 
@@ -48,6 +49,7 @@ model::SnapshotPtr MeshRows::snapshot() const {
     add_rows(builder, nodes);
     add_rows(builder, instances);
     add_rows(builder, policies);
+    add_rows(builder, quarantines);
     builder.set_index(1);
     return builder.build();
 }
@@ -77,7 +79,9 @@ Host::Host(TestLoop& loop, const std::string& node)
     : context(loop.executor(), options, metrics, *log, value_of(host::SocketOwnerLookup::open()),
               42),
       loop_(loop),
-      node_(node) {
+      node_(node),
+      node_credentials_(hawser::test::credentials_of_node(node)),
+      web_credentials_(hawser::test::credentials_of("web")) {
     know({});
 }
 
@@ -87,16 +91,26 @@ Host::~Host() {
 }
 
 void Host::know(const MeshRows& rows, Endpoint api) {
-    std::vector<LocalService> services{{.name = "web", .port = 0, .dial = {}, .owner = {}}};
+    std::vector<LocalService> services;
+    if (speaks_as_web) services.push_back({.name = "web", .port = 0, .dial = {}, .owner = {}});
     if (api.port != 0) services.push_back({.name = "api", .port = 8080, .dial = api, .owner = {}});
     auto view = std::make_shared<View>();
     view->node = node_;
     view->trust_domain = trust_domain;
     view->mesh = rows.snapshot();
     view->local = std::make_shared<LocalServices>(std::move(services));
-    view->node_credentials = hawser::test::credentials_of_node(node_);
-    view->service_credentials["web"] = hawser::test::credentials_of("web");
-    context.view = std::move(view);
+    view->node_credentials = node_credentials_;
+    view->service_credentials["web"] = web_credentials_;
+    use_view(context, std::move(view), nullptr);
+}
+
+void Host::certify(std::uint64_t generation, Duration lifetime) {
+    const model::Identity node{.trust_domain = std::string(trust_domain),
+                               .kind = model::IdentityKind::node,
+                               .name = node_};
+    node_credentials_ = hawser::test::new_credentials(node, generation, lifetime);
+    web_credentials_ =
+        hawser::test::new_credentials(hawser::test::identity_of("web"), generation, lifetime);
 }
 
 io::Socket Host::call() {

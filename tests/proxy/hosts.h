@@ -33,6 +33,7 @@ struct MeshRows {
     std::vector<model::Node> nodes;
     std::vector<model::Instance> instances;
     std::vector<model::Policy> policies;
+    std::vector<model::Quarantine> quarantines;
 
     // An instance of api behind that tunnel listener.
     void add(const std::string& node, const Endpoint& tunnel, std::uint16_t port = 8080);
@@ -65,6 +66,8 @@ class Host {
 
     // What it knows of the mesh, and where its api listens, if it has one.
     void know(const MeshRows& rows, Endpoint api = {});
+    // New certificates for its node and for web, with the next view.
+    void certify(std::uint64_t generation, Duration lifetime);
     // A program's connection to api through the explicit listener.
     [[nodiscard]] io::Socket call();
     // Takes tunnels from others from now on.
@@ -75,14 +78,17 @@ class Host {
     [[nodiscard]] std::uint64_t opened(std::string_view reporter, std::string_view security,
                                        std::string_view flags = "-");
 
+    bool speaks_as_web = true; // from the next view on
     telemetry::WorkerMetrics metrics;
-    WorkerOptions options{.service_counts = std::make_shared<HostCounts>()};
+    WorkerOptions options{.service_counts = std::make_shared<HostCounts>(),
+                          .caller_proofs = std::make_shared<CallerProofs>()};
     std::unique_ptr<telemetry::AccessLog> log = telemetry::AccessLog::none();
     Context context;
 
   private:
     TestLoop& loop_;
     std::string node_;
+    tls::CredentialsPtr node_credentials_, web_credentials_;
     std::unique_ptr<Listener> tunnels_;
 };
 

@@ -75,7 +75,7 @@ TEST_CASE("strangers who say nothing do not keep a host out") {
 TEST_CASE("a tunnel takes no calls after its caller's certificate has expired") {
     TwoHosts hosts(true);
     CHECK(hosts.call() == asio::error::eof);
-    const WallTime expiry = hosts.api.context.inbound_tunnels.front()->peer()->not_after;
+    const WallTime expiry = hosts.api.context.inbound_tunnels.front().connection->peer()->not_after;
     end_expired_tunnels(hosts.api.context, expiry);
     CHECK(hosts.call() == asio::error::eof);
     CHECK(hosts.web.counted(Metric::tunnel_handshakes, {"client", "ok"}) == 1);

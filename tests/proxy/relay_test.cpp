@@ -128,17 +128,17 @@ TEST_CASE("a reader that stops holds the writer back: nothing is buffered withou
     });
 }
 
-TEST_CASE("an idle relay is ended: both applications are reset") {
+TEST_CASE("a relay is cut: both applications are reset") {
     run_to_end([](io::Loop& loop) -> io::Task<void> {
         auto road = co_await Road::build(loop.executor());
         co_await road->run();
         CHECK(co_await send_all(road->app_a, "x"));
         CHECK(co_await receive(road->app_b, 1) == "x");
-        road->relay_a->end_idle();
+        road->relay_a->cut(http::H2Code::cancel);
         CHECK(co_await end_of(road->app_a) == asio::error::connection_reset);
         CHECK(co_await end_of(road->app_b) == asio::error::connection_reset);
         co_await road->relays_ended();
-        CHECK(road->end_a == RelayEnd::idle);
+        CHECK(road->end_a == RelayEnd::cut);
         CHECK(road->end_b == RelayEnd::stream_reset);
         co_await road->end();
     });

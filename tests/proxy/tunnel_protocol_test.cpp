@@ -60,3 +60,16 @@ TEST_CASE("a reason from a peer cannot smuggle control characters or grow withou
     CHECK(answer.detail.size() <= 200);
     CHECK(answer.detail.find_first_of("\n\x1b") == std::string::npos);
 }
+
+TEST_CASE("the code of a stream that was cut says why, unless the other side need not know") {
+    for (const Flag flag : {Flag::policy_denied, Flag::quarantined, Flag::deregistered,
+                            Flag::unproven, Flag::no_route})
+        CHECK(flag_of_cut(cut_code(flag)) == flag);
+    CHECK(cut_code(Flag::idle_timeout) == http::H2Code::cancel);
+    for (const auto code :
+         {http::H2Code::no_error, http::H2Code::cancel, static_cast<http::H2Code>(0xffffffff)})
+        CHECK(flag_of_cut(code) == Flag::none);
+    // Older agents know these numbers: they stay.
+    CHECK(static_cast<std::uint32_t>(cut_code(Flag::policy_denied)) == 0x68770000);
+    CHECK(static_cast<std::uint32_t>(cut_code(Flag::no_route)) == 0x68770004);
+}
