@@ -42,8 +42,8 @@ Result<StaleRows> get_stale_rows(DaemonClient& client, model::Kind kind, const s
 
 Result<model::SnapshotPtr> get_mesh(DaemonClient& client) {
     model::SnapshotBuilder builder;
-    for (const model::Kind kind :
-         {model::Kind::service, model::Kind::instance, model::Kind::node, model::Kind::policy}) {
+    using enum model::Kind;
+    for (const model::Kind kind : {service, instance, node, policy, quarantine}) {
         const auto rows = get_rows(client, kind);
         if (!rows) return fail(rows.error());
         for (const model::Change& row : *rows) builder.apply(row);

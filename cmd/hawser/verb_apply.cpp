@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "catalog.h"
 #include "console.h"
+#include "enforced.h"
 #include "model/codec.h"
 #include "model/proto/control.pb.h"
 #include "policy_names.h"
@@ -39,33 +40,11 @@ Result<void> set_conditions(const Options& options, model::ApplyResources& resou
                                                 resources.conditions.size()));
 }
 
-json enforcement_json(const v1::WaitEnforcedResponse& waited) {
-    return {{"all", waited.all()},
-            {"agents", waited.agents()},
-            {"behind", std::vector<std::string>(waited.behind().begin(), waited.behind().end())},
-            {"away", std::vector<std::string>(waited.away().begin(), waited.away().end())}};
-}
-
-Result<v1::WaitEnforcedResponse> wait_enforced(DaemonClient& client, std::uint64_t index,
-                                               Duration timeout) {
-    v1::WaitEnforcedRequest request;
-    request.set_index(index);
-    request.set_timeout_ms(timeout.count());
-    return client.call<v1::WaitEnforcedResponse>("/hawser.v1.Api/WaitEnforced", request,
-                                                 timeout + limits::rpc_timeout);
-}
-
 void print_changes(const v1::ApplyResponse& applied, bool dry_run) {
     for (const std::string& line : applied.changed()) print_line(printable(line, 200));
     if (applied.changed().empty()) print_line("nothing changes");
     if (dry_run) print_line("dry run: nothing was applied");
     if (!dry_run) print_line(std::format("index {}", applied.index()));
-}
-
-std::string list(const google::protobuf::RepeatedPtrField<std::string>& nodes) {
-    std::string text;
-    for (const std::string& node : nodes) text += (text.empty() ? "" : ", ") + node;
-    return text;
 }
 
 // The names in the policies that nobody in the mesh has. Only advice: without an answer, none.
@@ -86,14 +65,6 @@ std::vector<std::string> warnings_of(DaemonClient& client, const model::ApplyRes
     for (const UnknownName& unknown : unknown_names(resources.policies, known))
         warnings.push_back(unknown.text());
     return warnings;
-}
-
-void print_enforced(const v1::WaitEnforcedResponse& waited) {
-    print_line(waited.agents() == 0
-                   ? "no agent is connected yet"
-                   : std::format("enforced by all {} connected agents", waited.agents()));
-    if (!waited.away().empty())
-        print_line("not waited for, their agents are away: " + list(waited.away()));
 }
 
 int run(const Options& options) {
@@ -122,18 +93,7 @@ int run(const Options& options) {
         return done;
     }
 
-    const auto waited = wait_enforced(client, applied->index(), *timeout);
-    if (!waited)
-        return client.report(waited.error().context("applied, but waiting for the agents failed"));
-    value["enforced"] = enforcement_json(*waited);
-    if (options.json) print_json(value);
-    if (!waited->all()) {
-        return report({.code = ErrorCode::deadline_exceeded,
-                       .message = std::format("applied, but after {} not enforced by {}",
-                                              format_duration(*timeout), list(waited->behind()))});
-    }
-    if (!options.json) print_enforced(*waited);
-    return done;
+    return finish_waiting(client, applied->index(), *timeout, "applied", options.json, value);
 }
 
 } // namespace

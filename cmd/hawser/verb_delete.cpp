@@ -68,8 +68,8 @@ void add_delete(CLI::App& root, Action& chosen) {
     add_target_options(verb, options->target, Reach::network_too);
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer(
-        "A deleted node is refused by the servers from then on; other agents accept the\n"
-        "certificates it has until they expire, within a day.\n"
+        "A deleted node is refused by the servers and by all agents from then on; its open\n"
+        "connections are closed.\n"
         "Example:\n  hawser delete policy web-calls-api");
     on_chosen(verb, chosen, options, run);
 }

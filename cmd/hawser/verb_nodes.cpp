@@ -1,5 +1,8 @@
 #include <nlohmann/json.hpp>
 
+#include <set>
+#include <string>
+
 #include "catalog.h"
 #include "console.h"
 #include "resource_json.h"
@@ -22,12 +25,20 @@ std::string services_text(const model::Node& node) {
     return text;
 }
 
-void print(const std::vector<model::Change>& rows) {
+using Quarantined = std::set<std::string>; // by key: "node/web-1"
+
+bool is_in(const Quarantined& quarantined, const model::Node& node) {
+    return quarantined.contains(model::Quarantine{.subject = node.name}.key());
+}
+
+void print(const std::vector<model::Change>& rows, const Quarantined& quarantined) {
     TextTable table({"NODE", "STATE", "ZONE", "TUNNEL", "VERSION", "MAY SPEAK FOR", "JOINED"});
     for (const model::Change& row : rows) {
         const auto& node = std::get<model::Node>(*row.value);
+        std::string state = node.alive ? "alive" : "away";
+        if (is_in(quarantined, node)) state += ", quarantined";
         table.add({node.name,
-                   {node.alive ? "alive" : "away", node.alive ? Tone::good : Tone::bad},
+                   {state, state == "alive" ? Tone::good : Tone::bad},
                    node.zone,
                    node.tunnel.port == 0 ? "" : node.tunnel.to_string(),
                    node.version,
@@ -41,12 +52,19 @@ int run(const Options& options) {
     DaemonClient client(options.target, {server_socket, agent_socket});
     const auto rows = get_rows(client, model::Kind::node);
     if (!rows) return client.report(rows.error());
+    const auto cut_off = get_rows(client, model::Kind::quarantine);
+    if (!cut_off) return client.report(cut_off.error());
+    Quarantined quarantined;
+    for (const model::Change& row : *cut_off) quarantined.insert(row.key);
     if (!options.json) {
-        print(*rows);
+        print(*rows, quarantined);
         return done;
     }
     json all = json::array();
-    for (const model::Change& row : *rows) all.push_back(to_json(row));
+    for (const model::Change& row : *rows) {
+        all.push_back(to_json(row));
+        all.back()["quarantined"] = is_in(quarantined, std::get<model::Node>(*row.value));
+    }
     print_json(all);
     return done;
 }

@@ -27,20 +27,7 @@ json endpoint_json(const EndpointView& endpoint) {
     json value = to_json(endpoint.instance);
     value["alive"] = endpoint.node_alive;
     value["zone"] = endpoint.zone;
-    return value;
-}
-
-json view_json(const ServiceView& view) {
-    json value = to_json(view.service);
-    value["instances"] = json::array();
-    for (const EndpointView& endpoint : view.endpoints) {
-        value["instances"].push_back(endpoint_json(endpoint));
-        value["instances"].back()["usable"] = false;
-    }
-    for (const std::uint32_t at : view.usable) value["instances"][at]["usable"] = true;
-    value["only_silent"] = view.only_silent;
-    value["policies"] = json::array();
-    for (const model::Policy& policy : view.policies) value["policies"].push_back(to_json(policy));
+    value["quarantined"] = endpoint.quarantined;
     return value;
 }
 
@@ -56,17 +43,44 @@ Tone tone_of(const EndpointView& endpoint) {
     return endpoint.usable() ? Tone::good : Tone::bad;
 }
 
+bool in_quarantine(const model::MeshSnapshot& mesh, const ServiceView& view) {
+    return mesh.quarantine(model::IdentityKind::service, view.service.name) != nullptr;
+}
+
+json view_json(const model::MeshSnapshot& mesh, const ServiceView& view) {
+    json value = to_json(view.service);
+    value["instances"] = json::array();
+    for (const EndpointView& endpoint : view.endpoints) {
+        value["instances"].push_back(endpoint_json(endpoint));
+        value["instances"].back()["usable"] = false;
+    }
+    for (const std::uint32_t at : view.usable) value["instances"][at]["usable"] = true;
+    value["only_silent"] = view.only_silent;
+    value["quarantined"] = in_quarantine(mesh, view);
+    value["policies"] = json::array();
+    for (const model::Policy& policy : view.policies) value["policies"].push_back(to_json(policy));
+    return value;
+}
+
+std::string state_text(const EndpointView& endpoint) {
+    if (endpoint.quarantined) return "quarantined";
+    return endpoint.node_alive ? std::string(to_string(endpoint.instance.health)) : "node away";
+}
+
 void print_all(const model::MeshSnapshot& mesh) {
     TextTable table({"SERVICE", "PROTOCOL", "VIP", "USABLE", "POLICIES"});
     for (const ServiceView& view : mesh.services()) {
-        const std::string usable = std::format("{}/{}{}", view.usable.size(), view.endpoints.size(),
-                                               view.only_silent ? " silent" : "");
+        const bool cut_off = in_quarantine(mesh, view);
+        const std::string usable =
+            std::format("{}/{}{}", view.usable.size(), view.endpoints.size(),
+                        cut_off ? " quarantined" : (view.only_silent ? " silent" : ""));
+        const bool bad = cut_off || view.usable.empty() || view.only_silent;
         const std::string vip =
             view.service.vip4.is_unspecified() ? "" : view.service.vip4.to_string();
         table.add({view.service.name,
                    std::string(to_string(view.service.protocol)),
                    vip,
-                   {usable, view.usable.empty() || view.only_silent ? Tone::bad : Tone::good},
+                   {usable, bad ? Tone::bad : Tone::good},
                    std::to_string(view.policies.size())});
     }
     table.print();
@@ -78,8 +92,7 @@ void print_instances(const ServiceView& view) {
         const model::Instance& instance = endpoint.instance;
         table.add({instance.node,
                    std::to_string(instance.port),
-                   {endpoint.node_alive ? std::string(to_string(instance.health)) : "node away",
-                    tone_of(endpoint)},
+                   {state_text(endpoint), tone_of(endpoint)},
                    std::to_string(instance.weight),
                    endpoint.zone,
                    labels_text(instance),
@@ -100,11 +113,12 @@ void print_policies(const ServiceView& view) {
     print_line(std::format("{} everybody else", to_string(view.service.default_policy)));
 }
 
-void print_one(const ServiceView& view) {
+void print_one(const model::MeshSnapshot& mesh, const ServiceView& view) {
     const model::Service& service = view.service;
     print_line(std::format("{}: {}, {}, VIP {} {}", service.name, to_string(service.protocol),
                            to_string(service.balance), service.vip4.to_string(),
                            service.vip6.to_string()));
+    if (in_quarantine(mesh, view)) print_line(toned("! in quarantine", Tone::bad));
     if (view.endpoints.empty()) print_line("no instances");
     if (view.only_silent) {
         print_line(
@@ -127,7 +141,7 @@ int run(const Options& options) {
     if (!mesh) return client.report(mesh.error());
     if (options.name.empty()) {
         json all = json::array();
-        for (const ServiceView& view : (*mesh)->services()) all.push_back(view_json(view));
+        for (const ServiceView& view : (*mesh)->services()) all.push_back(view_json(**mesh, view));
         options.json ? print_json(all) : print_all(**mesh);
         return done;
     }
@@ -135,7 +149,7 @@ int run(const Options& options) {
     if (view == nullptr) {
         return report({ErrorCode::not_found, "there is no service " + quote(options.name)});
     }
-    options.json ? print_json(view_json(*view)) : print_one(*view);
+    options.json ? print_json(view_json(**mesh, *view)) : print_one(**mesh, *view);
     return done;
 }
 

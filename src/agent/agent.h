@@ -140,6 +140,7 @@ class Agent {
     // agent_status.cpp
     [[nodiscard]] io::Task<std::vector<proxy::WorkerState>> worker_states();
     void add_control_status(v1::AgentStatusResponse& status) const;
+    void add_quarantines(v1::AgentStatusResponse& status) const;
     void add_warnings(v1::AgentStatusResponse& status) const;
     [[nodiscard]] io::Task<Result<v1::InterceptStatusResponse>> intercept_status();
     [[nodiscard]] io::Task<Result<host::KernelStatus>> kernel_status();

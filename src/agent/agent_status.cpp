@@ -96,11 +96,25 @@ void Agent::add_control_status(v1::AgentStatusResponse& status) const {
     status.set_mesh_instances(static_cast<std::uint32_t>(instances));
 }
 
+// What of the quarantines concerns this host.
+void Agent::add_quarantines(v1::AgentStatusResponse& status) const {
+    const model::MeshSnapshot& mesh = *mesh_->snapshot();
+    for (const model::Quarantine& row : mesh.quarantines()) {
+        const bool node = row.subject_kind == model::IdentityKind::node;
+        if (node ? row.subject != enrolment_.node : !services_->view()->has(row.subject)) continue;
+        status.add_warnings(
+            std::format("{} {} is in quarantine since {}{}{}: nothing is carried from it or to it",
+                        node ? "node" : "service", row.subject, format_time(row.since),
+                        row.reason.empty() ? "" : ": ", row.reason));
+    }
+}
+
 void Agent::add_warnings(v1::AgentStatusResponse& status) const {
     const auto warn = [&](std::string text) { status.add_warnings(std::move(text)); };
     if (!leftovers_error_.empty())
         warn("kernel rules that an earlier run left are still there: " + leftovers_error_);
     if (!session_) return warn(missing_for_ready());
+    add_quarantines(status);
     for (const std::string& problem : files_->problems())
         warn(problem + " (what it said before stays in force)");
     const ControlState& control = session_->state();

@@ -67,6 +67,7 @@ void Api::add_api(rpc::Methods& methods) {
     add(methods, "/hawser.v1.Api/CreateToken", Role::operator_, &Api::create_token);
     add(methods, "/hawser.v1.Api/ListTokens", Role::operator_, &Api::list_tokens, View::current);
     add(methods, "/hawser.v1.Api/RevokeToken", Role::operator_, &Api::revoke_token);
+    add(methods, "/hawser.v1.Api/Quarantine", Role::operator_, &Api::quarantine);
     add(methods, "/hawser.v1.Api/ServerStatus", Role::reader, &Api::status);
     add(methods, "/hawser.v1.Trust/Certificates", Role::reader, &Api::certificates);
     add(methods, "/hawser.v1.Trust/RenewCertificates", Role::admin, &Api::renew_certificates);

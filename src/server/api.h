@@ -4,7 +4,8 @@
 //   Mesh/Sign, /Session   agents: a certificate of a node that still exists
 //   Api/Get, /Watch, /History, /Plan, /WaitEnforced, /ServerStatus, Trust/Certificates
 //                         operators with any role
-//   Api/Apply, /Delete, /Rollback, /…Token(s)      operators with the role operator or admin
+//   Api/Apply, /Delete, /Rollback, /Quarantine, /…Token(s)
+//                         operators with the role operator or admin
 //   Api/CreateToken for a server   admins: a server gets the authority's keys
 //   Api/SaveSnapshot, /TransferLeadership, /RemoveServer, Trust/RenewCertificates
 //                         operators with the role admin
@@ -28,6 +29,7 @@
 #include "model/command.h"
 #include "model/proto/cluster.pb.h"
 #include "model/proto/control.pb.h"
+#include "model/proto/quarantine.pb.h"
 #include "model/proto/trust.pb.h"
 #include "rpc/server.h"
 #include "server/access.h"
@@ -108,6 +110,7 @@ class Api {
     [[nodiscard]] io::Task<Result<void>> check_secret(std::string token_id, std::string secret);
     [[nodiscard]] Result<void> check_known_secret(const std::string& token_id,
                                                   const std::string& secret) const;
+    [[nodiscard]] WallTime join_time();
     [[nodiscard]] Result<std::string> sign_for(const model::Node& node, ByteView csr,
                                                const model::Identity& identity);
     Answer<v1::SignResponse> sign(const rpc::Caller& caller, v1::SignRequest request);
@@ -133,6 +136,10 @@ class Api {
     Answer<v1::CreateTokenResponse> create_token(Actor actor, v1::CreateTokenRequest request);
     Answer<v1::ListTokensResponse> list_tokens(Actor actor, v1::ListTokensRequest request);
     Answer<v1::RevokeTokenResponse> revoke_token(Actor actor, v1::RevokeTokenRequest request);
+
+    // quarantine_api.cpp
+    Answer<v1::QuarantineResponse> quarantine(Actor actor, v1::QuarantineRequest request);
+    [[nodiscard]] Result<void> check_quarantine(const model::Identity& identity) const;
 
     // snapshot_api.cpp
     io::Task<Result<void>> save_snapshot(const rpc::Caller& caller, rpc::MessageStream& stream);
@@ -172,6 +179,7 @@ class Api {
     // Methods of add_led, by path.
     std::map<std::string, std::function<Answer<std::string>(std::string, Actor)>> led_;
     SourceLimiter join_limiter_{{}};
+    WallTime last_join_ = 0;
     WallTime started_at_;
     std::uint64_t issued_ = 0; // certificates, since then
     std::size_t watchers_ = 0;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <format>
+#include <set>
 
 #include "base/bytes.h"
 #include "ca/lifetimes.h"
@@ -65,8 +66,10 @@ Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request, std::s
     if (!known) co_return fail(std::move(known.error()));
     if (Result<void> named = model::check_name(request.node(), "node name"); !named)
         co_return fail(std::move(named.error()));
-    const WallTime now = io::wall_now();
+    const WallTime now = join_time();
     const ca::Authority& authority = parts_.authority.authority();
+    if (Result<void> free = check_quarantine(node_identity(authority, request.node())); !free)
+        co_return fail(std::move(free.error()));
     const Result<std::string> key = authority.requested_key(
         as_bytes(request.node_csr()), node_identity(authority, request.node()), now);
     if (!key) co_return fail(key.error());
@@ -91,6 +94,16 @@ Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request, std::s
     for (const std::string& service : node->allowed_services) response.add_services(service);
     response.set_renew_after_ms(renew_after_ms(parts_.authority, parts_.config));
     co_return response;
+}
+
+// When a node joined tells its certificates from those of all other nodes: no two at one time.
+WallTime Api::join_time() {
+    std::set<WallTime> taken;
+    for (const auto& [name, row] : tables().rows(model::Kind::node))
+        taken.insert(std::get_if<model::Node>(row.value.get())->joined_at);
+    last_join_ = std::max(io::wall_now(), last_join_ + 1);
+    while (taken.contains(last_join_)) ++last_join_;
+    return last_join_;
 }
 
 Result<std::string> Api::sign_for(const model::Node& node, ByteView csr,
@@ -135,6 +148,7 @@ Result<std::string> Api::sign_for_node(const rpc::Caller& caller, const v1::Sign
     Result<const model::Node*> node = identify_node(caller, tables());
     if (!node) return fail(std::move(node.error()));
     model::Identity identity = node_identity(parts_.authority.authority(), (*node)->name);
+    if (Result<void> free = check_quarantine(identity); !free) return fail(std::move(free.error()));
     if (!request.service().empty()) {
         if (!std::ranges::contains((*node)->allowed_services, request.service())) {
             // A token that was just used may not have reached this server: the leader knows.
@@ -145,6 +159,8 @@ Result<std::string> Api::sign_for_node(const rpc::Caller& caller, const v1::Sign
         }
         identity.kind = model::IdentityKind::service;
         identity.name = request.service();
+        if (Result<void> free = check_quarantine(identity); !free)
+            return fail(std::move(free.error()));
     }
     return sign_for(**node, as_bytes(request.csr()), identity);
 }

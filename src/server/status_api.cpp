@@ -81,6 +81,12 @@ void Api::add_warnings(v1::ServerStatusResponse& status, WallTime now) const {
     warn_of_expiry(status, "this server's certificate", expiries.certificate, now, lifetime / 4);
     warn_of_expiry(status, "the intermediate certificate", expiries.intermediate, now, 30 * day_ms);
     warn_of_expiry(status, "the root certificate", expiries.root, now, 365 * day_ms);
+    for (const auto& [subject, row] : tables().rows(model::Kind::quarantine)) {
+        const auto* quarantine = std::get_if<model::Quarantine>(row.value.get());
+        status.add_warnings(
+            std::format("{} is in quarantine since {}{}{}", subject, format_time(quarantine->since),
+                        quarantine->reason.empty() ? "" : ": ", quarantine->reason));
+    }
     for (const auto& [name, row] : tables().rows(model::Kind::node)) {
         const auto* node = std::get_if<model::Node>(row.value.get());
         // A node that never registered has nothing to be missed.
