@@ -32,9 +32,21 @@ bool is_label(std::string_view text) {
            text.back() != '-' && std::ranges::all_of(text, is_label_character);
 }
 
-std::unexpected<Error> not_an_identity(std::string_view uri) {
-    return fail(ErrorCode::invalid, quote(uri) + " is not an identity of the mesh");
+std::unexpected<Error> not_an_identity(std::string_view uri, std::string_view why) {
+    return fail(ErrorCode::invalid,
+                std::format("{} is not an identity of the mesh: {}", quote(uri), why));
 }
+
+// Characters that a URI may have and an identity may not: its exact form is its only form.
+struct Extra {
+    char character;
+    std::string_view meaning;
+};
+constexpr std::array extras{
+    Extra{'\0', "it has a NUL"},           Extra{'%', "it has percent-encoding"},
+    Extra{'@', "it has user information"}, Extra{'?', "it has a query"},
+    Extra{'#', "it has a fragment"},       Extra{':', "it has a port"},
+};
 
 } // namespace
 
@@ -68,23 +80,27 @@ Result<void> check_trust_domain(std::string_view name) {
 }
 
 Result<Identity> Identity::parse(std::string_view uri) {
-    // No percent-encoding, no empty or dot segments, no query: the exact form is the only form.
-    if (uri.size() > limits::spiffe_id_length || !uri.starts_with(scheme)) {
-        return not_an_identity(uri);
-    }
+    if (uri.size() > limits::spiffe_id_length)
+        return not_an_identity(uri,
+                               std::format("longer than {} characters", limits::spiffe_id_length));
+    if (!uri.starts_with(scheme)) return not_an_identity(uri, "it does not begin with spiffe://");
     const std::string_view rest = uri.substr(scheme.size());
-    const std::size_t first = rest.find('/');
-    if (first == std::string_view::npos) return not_an_identity(uri);
-    const std::size_t second = rest.find('/', first + 1);
-    if (second == std::string_view::npos) return not_an_identity(uri);
+    for (const Extra& extra : extras)
+        if (rest.contains(extra.character)) return not_an_identity(uri, extra.meaning);
 
+    const std::size_t first = rest.find('/');
+    const std::size_t second = first == rest.npos ? rest.npos : rest.find('/', first + 1);
+    if (second == rest.npos) return not_an_identity(uri, "not of the form DOMAIN/KIND/NAME");
     const std::string_view domain = rest.substr(0, first);
     const std::string_view segment = rest.substr(first + 1, second - first - 1);
     const std::string_view name = rest.substr(second + 1);
+    if (auto valid = check_trust_domain(domain); !valid)
+        return not_an_identity(uri, valid.error().message);
     const auto found = std::ranges::find(kind_segments, segment, &KindSegment::segment);
-    if (found == kind_segments.end() || !check_trust_domain(domain) || !is_label(name)) {
-        return not_an_identity(uri);
-    }
+    if (found == kind_segments.end())
+        return not_an_identity(uri, std::format("{} is no kind of identity", quote(segment)));
+    if (auto valid = check_name(name, "name"); !valid)
+        return not_an_identity(uri, valid.error().message);
     return Identity{
         .trust_domain = std::string(domain), .kind = found->kind, .name = std::string(name)};
 }
