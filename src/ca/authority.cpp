@@ -96,11 +96,10 @@ Result<std::string> Authority::requested_key(ByteView csr_der, const model::Iden
                                                         format_time(intermediate_not_after_));
     auto csr = tls::parse_csr(csr_der);
     if (!csr) return fail(std::move(csr.error()));
-    for (const model::Identity& requested : csr->identities)
-        if (requested != identity)
-            return fail(ErrorCode::permission_denied,
-                        std::format("certificate request: for {}, but only {} may be signed",
-                                    requested.to_uri(), identity.to_uri()));
+    if (csr->identity && *csr->identity != identity)
+        return fail(ErrorCode::permission_denied,
+                    std::format("certificate request: for {}, but only {} may be signed",
+                                csr->identity->to_uri(), identity.to_uri()));
     return std::move(csr->public_key_der);
 }
 

@@ -169,6 +169,7 @@ std::string OperatorTokenText::to_text() const {
 Result<OperatorTokenText> OperatorTokenText::parse(std::string_view text) {
     const auto body = without_prefix(text, operator_prefix, "operator");
     if (!body) return fail(body.error());
+    if (body->size() > longest_text) return invalid("operator token: too long");
     const std::size_t dot = body->find('.');
     if (dot == std::string_view::npos)
         return invalid("operator token: has no '.' between its id and its secret");

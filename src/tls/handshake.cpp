@@ -39,6 +39,39 @@ bool is_about_certificate(int code) {
     return (high >= 0x2000 && high < 0x4000) || (high == 0 && low >= 0x60 && low <= 0x6c);
 }
 
+// The peer's message that the handshake was at.
+std::string_view awaited(int state) {
+    switch (state) {
+        case MBEDTLS_SSL_HELLO_REQUEST:
+        case MBEDTLS_SSL_CLIENT_HELLO: return "ClientHello";
+        case MBEDTLS_SSL_SERVER_HELLO: return "ServerHello";
+        case MBEDTLS_SSL_ENCRYPTED_EXTENSIONS: return "EncryptedExtensions";
+        case MBEDTLS_SSL_CERTIFICATE_REQUEST: return "CertificateRequest";
+        case MBEDTLS_SSL_SERVER_CERTIFICATE:
+        case MBEDTLS_SSL_CLIENT_CERTIFICATE: return "Certificate";
+        case MBEDTLS_SSL_CERTIFICATE_VERIFY:
+        case MBEDTLS_SSL_CLIENT_CERTIFICATE_VERIFY: return "CertificateVerify";
+        case MBEDTLS_SSL_CLIENT_FINISHED:
+        case MBEDTLS_SSL_SERVER_FINISHED: return "Finished";
+        default: return "message";
+    }
+}
+
+// What mbedTLS says too generally.
+std::string violation(int code) {
+    switch (code) {
+        case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE: return "another message came";
+        case MBEDTLS_ERR_SSL_DECODE_ERROR: return "malformed";
+        case MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER:
+            return "a part of it is missing, not allowed or contradicts another";
+        case MBEDTLS_ERR_SSL_UNSUPPORTED_EXTENSION: return "it answers what was not asked";
+        case MBEDTLS_ERR_SSL_BAD_INPUT_DATA: return "a record or message is too long";
+        case MBEDTLS_ERR_SSL_INVALID_MAC: return "a record was changed, or is of other keys";
+        case MBEDTLS_ERR_SSL_INVALID_RECORD: return "a record is not valid";
+        default: return library_error(code);
+    }
+}
+
 } // namespace
 
 Handshake::Handshake(CredentialsPtr credentials, Role role, std::optional<model::Identity> expected,
@@ -213,11 +246,22 @@ Handshake::Failure Handshake::alert_failure() const {
     return {unauthenticated("the peer refused: " + alert_text(alert)), std::nullopt};
 }
 
+// mbedTLS has one code for nothing in common, and for a proof that does not hold.
+Handshake::Failure Handshake::disagreement() const {
+    const std::string_view at = awaited(ssl_->MBEDTLS_PRIVATE(state));
+    if (at == "CertificateVerify")
+        return {unauthenticated("peer certificate: the peer has not proved to have its key"),
+                Alert::decrypt_error};
+    if (at == "Finished")
+        return {unauthenticated("the peer's Finished is of another handshake"),
+                Alert::decrypt_error};
+    return {invalid("no cipher, group or signature in common with the peer"),
+            Alert::handshake_failure};
+}
+
 Handshake::Failure Handshake::failure(int code) const {
     if (const auto& refusal = verification_.refusal())
         return {unauthenticated("peer certificate: " + refusal->reason), refusal->alert};
-    const int proof = role_ == Role::client ? MBEDTLS_SSL_CERTIFICATE_VERIFY
-                                            : MBEDTLS_SSL_CLIENT_CERTIFICATE_VERIFY;
     switch (code) {
         case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
             return {no_certificate(), Alert::certificate_required};
@@ -227,13 +271,7 @@ Handshake::Failure Handshake::failure(int code) const {
         case MBEDTLS_ERR_SSL_NO_APPLICATION_PROTOCOL:
             return {invalid("no application protocol (ALPN) in common with the peer"),
                     Alert::no_application_protocol};
-        case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
-            if (ssl_->MBEDTLS_PRIVATE(state) == proof)
-                return {
-                    unauthenticated("peer certificate: the peer has not proved to have its key"),
-                    Alert::decrypt_error};
-            return {invalid("no cipher, group or signature in common with the peer"),
-                    Alert::handshake_failure};
+        case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE: return disagreement();
         case MBEDTLS_ERR_SSL_CONN_EOF:
         case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
             return {{.code = ErrorCode::unavailable,
@@ -247,7 +285,13 @@ Handshake::Failure Handshake::failure(int code) const {
     if (is_about_certificate(code))
         return {unauthenticated("peer certificate: malformed: " + library_error(code)),
                 Alert::bad_certificate};
-    return {{.code = ErrorCode::corrupt, .message = "TLS handshake: " + library_error(code)},
+    const int state = ssl_->MBEDTLS_PRIVATE(state);
+    // A server takes the client's share when it makes its own.
+    if (role_ == Role::server && state == MBEDTLS_SSL_SERVER_HELLO)
+        return {invalid("TLS handshake: ClientHello: its key share is not valid"),
+                Alert::illegal_parameter};
+    return {{.code = ErrorCode::corrupt,
+             .message = std::format("TLS handshake: {}: {}", awaited(state), violation(code))},
             code == MBEDTLS_ERR_SSL_INVALID_MAC ? Alert::bad_record_mac : Alert::decode_error};
 }
 

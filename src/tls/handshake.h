@@ -51,6 +51,7 @@ class Handshake {
     };
     [[nodiscard]] Failure failure(int code) const;
     [[nodiscard]] Failure alert_failure() const;
+    [[nodiscard]] Failure disagreement() const;
     void send_alert(Alert alert);
     [[nodiscard]] const CipherSuite* suite() const;
 

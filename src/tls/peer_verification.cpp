@@ -6,6 +6,7 @@
 #include <format>
 
 #include "base/limits.h"
+#include "tls/certificate_form.h"
 #include "tls/x509.h"
 
 namespace hawser::tls {
@@ -38,6 +39,52 @@ std::optional<Refusal> check_validity(const mbedtls_x509_crt& certificate, int d
                        std::format("{}not valid before {}", depth == 0 ? "" : "its issuer is ",
                                    format_time(from))};
     return std::nullopt;
+}
+
+bool is_for(const mbedtls_x509_crt& certificate, std::string_view use) {
+    for (const mbedtls_x509_sequence* each = &certificate.ext_key_usage; each != nullptr;
+         each = each->next)
+        if (text_of(each->buf) == use) return true;
+    return false;
+}
+
+// The extended use that the side of a connection needs, as an object identifier.
+std::string_view use_of(Role role) {
+    return role == Role::server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
+}
+
+std::string not_for(Role role) {
+    return std::format("extended key usage: not for TLS {}s",
+                       role == Role::server ? "server" : "client");
+}
+
+// OID 2.5.29.37.0; mbedTLS's macro ends in a NUL that a C string would lose.
+constexpr std::string_view any_use("\x55\x1d\x25\x00", 4);
+
+bool has_name(const mbedtls_x509_crt& certificate, const mbedtls_x509_buf& name) {
+    return text_of(certificate.subject_raw) == text_of(name);
+}
+
+// Why no authority that we know has signed `certificate`, as far as the peer's chain tells.
+std::string why_untrusted(const mbedtls_x509_crt& certificate, int depth,
+                          const mbedtls_x509_crt* chain) {
+    const std::string whose = depth == 0 ? "" : "its issuer is ";
+    if (has_name(certificate, certificate.issuer_raw))
+        return depth == 0 ? "is self-signed" : "signed by an unknown authority";
+    const mbedtls_x509_crt* issuer = chain;
+    while (issuer != nullptr &&
+           (issuer == &certificate || !has_name(*issuer, certificate.issuer_raw)))
+        issuer = issuer->next;
+    if (issuer == nullptr) return "signed by an unknown authority";
+    if (issuer->MBEDTLS_PRIVATE(ca_istrue) == 0)
+        return whose + "signed by a certificate that is no authority's";
+    if (mbedtls_x509_crt_check_key_usage(issuer, MBEDTLS_X509_KU_KEY_CERT_SIGN) != 0)
+        return whose + "signed by an authority whose key usage is not for certificates";
+    // mbedTLS keeps one more than what it read; 0: no limit.
+    const int below = issuer->MBEDTLS_PRIVATE(max_pathlen);
+    if (below > 0 && below - 1 < depth)
+        return whose + "signed by an authority that allows no other below it (path length)";
+    return "signed by an unknown authority, not by the one that it names";
 }
 
 std::size_t length(const mbedtls_x509_crt* chain) {
@@ -75,9 +122,11 @@ std::expected<model::Identity, Refusal> leaf_identity(const mbedtls_x509_crt& le
     if (!mbedtls_x509_crt_has_ext_type(&leaf, MBEDTLS_X509_EXT_SUBJECT_ALT_NAME))
         return refuse("has no subject alternative name");
     const mbedtls_x509_sequence& first = leaf.subject_alt_names;
+    if (first.buf.p == nullptr) return refuse("has an empty list of names");
     for (const mbedtls_x509_sequence* each = &first; each != nullptr; each = each->next) {
-        const int type = each->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK;
-        if (type != MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER)
+        constexpr int uri =
+            MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER;
+        if (each->buf.tag != uri)
             return refuse(
                 std::format("has a name of another type than URI ({})", name_type(each->buf.tag)));
     }
@@ -101,14 +150,8 @@ std::optional<Refusal> check_leaf_usage(const mbedtls_x509_crt& leaf, Role owner
         return refuse("key usage: not for digital signatures");
     if ((leaf.MBEDTLS_PRIVATE(key_usage) & signing_certificates) != 0)
         return refuse("key usage: may sign certificates, as only an authority may");
-    const bool server = owner == Role::server;
-    const char* oid = server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
-    const std::size_t oid_length = server ? MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)
-                                          : MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH);
-    if (!mbedtls_x509_crt_has_ext_type(&leaf, MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE) ||
-        mbedtls_x509_crt_check_extended_key_usage(&leaf, oid, oid_length) != 0)
-        return refuse(
-            std::format("extended key usage: not for TLS {}s", server ? "server" : "client"));
+    // By name: "any" use is for an authority to narrow.
+    if (!is_for(leaf, use_of(owner))) return refuse(not_for(owner));
     return std::nullopt;
 }
 
@@ -121,13 +164,28 @@ void PeerVerification::see(mbedtls_x509_crt& certificate, int depth, std::uint32
 
 void PeerVerification::note(const mbedtls_x509_crt& certificate, int depth, std::uint32_t flags) {
     flags_ |= flags & ~time_flags;
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
+        untrusted_ = &certificate;
+        untrusted_depth_ = depth;
+    }
     if ((flags & time_flags) != 0 && !out_of_time_)
         out_of_time_ = check_validity(certificate, depth);
+    if (depth > 0) note_issuer(certificate);
+}
+
+// An authority that an outside one made for some other purpose signs nobody of the mesh.
+void PeerVerification::note_issuer(const mbedtls_x509_crt& issuer) {
+    const bool limited =
+        mbedtls_x509_crt_has_ext_type(&issuer, MBEDTLS_X509_EXT_EXTENDED_KEY_USAGE);
+    if (!limited || is_for(issuer, use_of(requirements_.peer_role)) || is_for(issuer, any_use))
+        return;
+    bad_issuer_ =
+        Refusal{Alert::unsupported_certificate, "its issuer's " + not_for(requirements_.peer_role)};
 }
 
 std::optional<Refusal> PeerVerification::check_signatures(const mbedtls_x509_crt& leaf) const {
     if ((flags_ & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) {
-        Refusal refusal{Alert::unknown_ca, "signed by an unknown authority"};
+        Refusal refusal{Alert::unknown_ca, why_untrusted(*untrusted_, untrusted_depth_, &leaf)};
         if (const auto claimed = leaf_identity(leaf))
             refusal.reason += std::format(" (it claims to be {})", claimed->to_uri());
         return refusal;
@@ -144,8 +202,13 @@ std::optional<Refusal> PeerVerification::decide(mbedtls_x509_crt& leaf) {
         return Refusal{Alert::bad_certificate,
                        std::format("a chain of {} certificates, more than {}", count,
                                    limits::certificate_chain)};
+    for (const mbedtls_x509_crt* each = &leaf; each != nullptr; each = each->next)
+        if (auto wrong = check_certificate_form(bytes_of(each->raw)))
+            return Refusal{Alert::bad_certificate,
+                           (each == &leaf ? "" : "its issuer: ") + *std::move(wrong)};
     if (auto refusal = check_signatures(leaf)) return refusal;
     if (out_of_time_) return out_of_time_;
+    if (bad_issuer_) return bad_issuer_;
     if (auto refusal = check_leaf_usage(leaf, requirements_.peer_role)) return refusal;
     auto identity = leaf_identity(leaf);
     if (!identity) return identity.error();

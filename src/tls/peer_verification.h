@@ -50,6 +50,7 @@ class PeerVerification {
 
   private:
     void note(const mbedtls_x509_crt& certificate, int depth, std::uint32_t flags);
+    void note_issuer(const mbedtls_x509_crt& issuer);
     [[nodiscard]] std::optional<Refusal> decide(mbedtls_x509_crt& leaf);
     [[nodiscard]] std::optional<Refusal> decide_pinned(mbedtls_x509_crt& leaf);
     [[nodiscard]] std::optional<Refusal> check_signatures(const mbedtls_x509_crt& leaf) const;
@@ -57,6 +58,10 @@ class PeerVerification {
     PeerRequirements requirements_;
     std::uint32_t flags_ = 0;            // of all certificates so far, without those of time
     std::optional<Refusal> out_of_time_; // the first certificate that is not valid now
+    std::optional<Refusal> bad_issuer_;
+    // The one that no authority we know has signed, and its depth. Valid during the verification.
+    const mbedtls_x509_crt* untrusted_ = nullptr;
+    int untrusted_depth_ = 0;
     std::optional<Refusal> refusal_;
     std::optional<PeerCertificate> peer_;
 };

@@ -23,9 +23,10 @@ namespace hawser::tls {
 
 struct Csr {
     std::string public_key_der;              // SubjectPublicKeyInfo
-    std::vector<model::Identity> identities; // its URI SANs; for the caller to compare
+    std::optional<model::Identity> identity; // its URI SAN, if any; for the caller to compare
 };
-// Verifies the self-signature; refuses keys that are not P-256, and sizes over limits::csr_bytes.
+// Verifies the self-signature; refuses keys that are not P-256, what asks for more than one
+// identity or to be an authority, and sizes over limits::csr_bytes.
 [[nodiscard]] Result<Csr> parse_csr(ByteView der);
 
 enum class CertificateUse { root, intermediate, leaf };

@@ -224,6 +224,8 @@ Result<CertificateInfo> describe_certificate(ByteView der) {
     CrtHandle certificate;
     const int error = mbedtls_x509_crt_parse_der(certificate.get(), der.data(), der.size());
     if (error != 0) return fail(ErrorCode::invalid, "certificate: " + library_error(error));
+    if (certificate->raw.len != der.size())
+        return fail(ErrorCode::invalid, "certificate: with bytes after it");
     auto subject = name_of(certificate->subject);
     if (!subject) return fail(std::move(subject.error()), "certificate");
     CertificateInfo info{

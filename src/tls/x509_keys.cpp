@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "tls/certificate_form.h"
 #include "tls/library.h"
 #include "tls/secret.h"
 #include "tls/x509.h"
@@ -41,19 +42,18 @@ Result<void> check_self_signature(mbedtls_x509_csr& csr) {
     return {};
 }
 
-Result<std::vector<model::Identity>> requested_identities(const mbedtls_x509_csr& csr) {
-    std::vector<model::Identity> identities;
+Result<std::optional<model::Identity>> requested_identity(const mbedtls_x509_csr& csr) {
     if ((csr.MBEDTLS_PRIVATE(ext_types) & MBEDTLS_X509_EXT_SUBJECT_ALT_NAME) == 0)
-        return identities;
-    for (const auto* each = &csr.subject_alt_names; each != nullptr; each = each->next) {
-        const int type = each->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK;
-        if (type != MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER)
-            return fail(ErrorCode::invalid, "has a name of another type than URI");
-        auto identity = model::Identity::parse(text_of(each->buf));
-        if (!identity) return fail(std::move(identity.error()));
-        identities.push_back(*std::move(identity));
-    }
-    return identities;
+        return std::nullopt;
+    const mbedtls_x509_sequence& name = csr.subject_alt_names;
+    if (name.buf.p == nullptr) return fail(ErrorCode::invalid, "has an empty list of names");
+    if (name.next != nullptr) return fail(ErrorCode::invalid, "has more than one name");
+    constexpr int uri =
+        MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER;
+    if (name.buf.tag != uri) return fail(ErrorCode::invalid, "has a name of another type than URI");
+    auto identity = model::Identity::parse(text_of(name.buf));
+    if (!identity) return fail(std::move(identity.error()));
+    return *std::move(identity);
 }
 
 } // namespace
@@ -106,6 +106,8 @@ Result<Csr> parse_csr(ByteView der) {
     if (der.size() > limits::csr_bytes)
         return fail(ErrorCode::resource_exhausted, "certificate request: too large");
     CsrHandle csr;
+    if (auto wrong = check_request_form(der))
+        return fail(Error{.code = ErrorCode::invalid, .message = *std::move(wrong)}, what);
     const int error = mbedtls_x509_csr_parse_der(csr.get(), der.data(), der.size());
     if (error != 0)
         return fail(Error{.code = ErrorCode::invalid, .message = library_error(error)}, what);
@@ -113,11 +115,11 @@ Result<Csr> parse_csr(ByteView der) {
         return fail(ErrorCode::invalid, "certificate request: not of an ECDSA P-256 key");
     if (auto checked = check_self_signature(*csr.get()); !checked)
         return fail(std::move(checked.error()), what);
-    auto identities = requested_identities(*csr.get());
-    if (!identities) return fail(std::move(identities.error()), what);
+    auto identity = requested_identity(*csr.get());
+    if (!identity) return fail(std::move(identity.error()), what);
     auto key = public_key_der(csr->pk);
     if (!key) return fail(std::move(key.error()), what);
-    return Csr{.public_key_der = *std::move(key), .identities = *std::move(identities)};
+    return Csr{.public_key_der = *std::move(key), .identity = *std::move(identity)};
 }
 
 } // namespace hawser::tls

@@ -1,7 +1,6 @@
-// Peers that must be refused, each with its own reason, in both roles; and what they hear of it.
+// Peers that must be refused, and what they hear of it. Their certificates' faults are in
+// hostile_certificates_test.cpp.
 #include <doctest/doctest.h>
-
-#include <functional>
 
 #include "tls/session.h"
 #include "tls/test_peers.h"
@@ -11,76 +10,6 @@ using namespace hawser::tls;
 using namespace hawser::tls::test;
 
 namespace {
-
-constexpr int uri = MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER;
-
-struct Refused {
-    std::string what;
-    std::function<void(LeafShape&)> spoil;
-    std::string reason; // of which the error is, after "peer certificate: "
-};
-
-std::vector<Refused> bad_leaves() {
-    return {
-        {"expired", [](LeafShape& leaf) { leaf.not_after = now() - 6 * minute; },
-         "expired on " + format_time((now() - 6 * minute) / 1000 * 1000).substr(0, 13)},
-        {"from the future", [](LeafShape& leaf) { leaf.not_before = now() + 6 * minute; },
-         "not valid before " + format_time(now() + 6 * minute).substr(0, 13)},
-        {"two URIs",
-         [](LeafShape& leaf) { leaf.names.push_back({uri, "spiffe://hawser.local/svc/db"}); },
-         "has more than one URI name"},
-        {"the same URI twice", [](LeafShape& leaf) { leaf.names.push_back(leaf.names[0]); },
-         "has more than one URI name"},
-        {"a DNS name too",
-         [](LeafShape& leaf) { leaf.names.push_back({MBEDTLS_X509_SAN_DNS_NAME, "api.mesh"}); },
-         "has a name of another type than URI (DNS)"},
-        {"a DNS name first",
-         [](LeafShape& leaf) {
-             leaf.names.insert(leaf.names.begin(), {MBEDTLS_X509_SAN_DNS_NAME, "api.mesh"});
-         },
-         "has a name of another type than URI (DNS)"},
-        {"an address too",
-         [](LeafShape& leaf) {
-             leaf.names.push_back({MBEDTLS_X509_SAN_IP_ADDRESS, std::string("\x0a\0\0\1", 4)});
-         },
-         "has a name of another type than URI (IP address)"},
-        {"no name", [](LeafShape& leaf) { leaf.names.clear(); }, "has no subject alternative name"},
-        {"another scheme",
-         [](LeafShape& leaf) { leaf.names = {{uri, "https://hawser.local/svc/api"}}; },
-         "has no valid identity"},
-        {"another kind",
-         [](LeafShape& leaf) { leaf.names = {{uri, "spiffe://hawser.local/root/api"}}; },
-         "has no valid identity"},
-        {"an empty URI", [](LeafShape& leaf) { leaf.names = {{uri, ""}}; },
-         "has no valid identity"},
-        {"a NUL inside",
-         [](LeafShape& leaf) {
-             leaf.names = {{uri, std::string("spiffe://hawser.local/svc/api\0.evil", 35)}};
-         },
-         "has a name with a NUL in it"},
-        {"another trust domain",
-         [](LeafShape& leaf) { leaf.names = {{uri, "spiffe://other.local/svc/api"}}; },
-         "not of trust domain hawser.local but of other.local"},
-        {"an authority", [](LeafShape& leaf) { leaf.is_ca = true; },
-         "belongs to an authority (CA:TRUE)"},
-        {"no usage", [](LeafShape& leaf) { leaf.has_usage = false; },
-         "key usage: not for digital signatures"},
-        {"for key agreement only",
-         [](LeafShape& leaf) { leaf.key_usage = MBEDTLS_X509_KU_KEY_AGREEMENT; },
-         "key usage: not for digital signatures"},
-        {"for signing certificates",
-         [](LeafShape& leaf) { leaf.key_usage |= MBEDTLS_X509_KU_KEY_CERT_SIGN; },
-         "key usage: may sign certificates, as only an authority may"},
-        {"for neither side", [](LeafShape& leaf) { leaf.for_servers = leaf.for_clients = false; },
-         "extended key usage: not for TLS"},
-        {"of P-384", [](LeafShape& leaf) { leaf.public_key_der = public_key_p384(); },
-         "not ECDSA P-256 with SHA-256"},
-        {"of RSA", [](LeafShape& leaf) { leaf.public_key_der = public_key_rsa(); },
-         "not ECDSA P-256 with SHA-256"},
-        {"hashed with SHA-512", [](LeafShape& leaf) { leaf.hash = MBEDTLS_MD_SHA512; },
-         "not ECDSA P-256 with SHA-256"},
-    };
-}
 
 // A session of `credentials` meets a peer that shows `chain`.
 Error refusal_by(CredentialsPtr credentials, Role role, const Chain& chain) {
@@ -104,43 +33,6 @@ CredentialsPtr optional_server(const TestPki& pki) {
 }
 
 } // namespace
-
-TEST_CASE("bad leaves are refused by clients, by servers, and where none is required") {
-    const TestPki pki;
-    for (const Refused& bad : bad_leaves()) {
-        CAPTURE(bad.what);
-        LeafShape leaf = pki.shape("api");
-        bad.spoil(leaf);
-        const Chain chain = pki.chain(leaf);
-        const std::string start = "peer certificate: " + bad.reason;
-        // An RSA or P-384 key cannot sign for a server: it fails before it shows anything.
-        if (leaf.public_key_der.empty()) {
-            const Error by_client = refusal_by(pki.credentials("web"), Role::client, chain);
-            CHECK(by_client.message.substr(0, start.size()) == start);
-            CHECK(by_client.code == ErrorCode::unauthenticated);
-        }
-        for (const auto& server : {pki.credentials("web"), optional_server(pki)}) {
-            const Error by_server = refusal_by(server, Role::server, chain);
-            CHECK(by_server.message.substr(0, start.size()) == start);
-            CHECK(by_server.code == ErrorCode::unauthenticated);
-        }
-    }
-}
-
-TEST_CASE("a good leaf of the same making is accepted, also within the clocks' skew") {
-    const TestPki pki;
-    LeafShape early = pki.shape("api"), late = pki.shape("api");
-    early.not_before = now() + 4 * minute;
-    late.not_after = now() - 4 * minute;
-    for (const LeafShape& leaf : {pki.shape("api"), early, late})
-        for (const Role role : {Role::client, Role::server}) {
-            SessionPeer session(pki.credentials("web"), role);
-            RawPeer raw({.role = role == Role::client ? Role::server : Role::client,
-                         .chain = pki.chain(leaf)});
-            CHECK(shake(session, raw).a.value());
-            CHECK(session.session->peer()->identity == pki.service("api"));
-        }
-}
 
 TEST_CASE("each side's certificate must be for its role") {
     const TestPki pki;
@@ -191,27 +83,6 @@ TEST_CASE("an authority that expired, and a chain that is too long, are refused"
     SessionPeer session(pki.credentials("web"), Role::server);
     RawPeer raw({.chain = chain});
     CHECK(shake(session, raw).a.value());
-}
-
-TEST_CASE("an authority's own certificate is no identity") {
-    const TestPki pki;
-    const Chain root{.ders = {pki.root}, .key_pem = pki.root_key};
-    const Chain intermediate{.ders = {pki.intermediate}, .key_pem = pki.intermediate_key};
-    for (const Chain& chain : {root, intermediate})
-        CHECK(refusal_by(pki.credentials("web"), Role::server, chain).message ==
-              "peer certificate: belongs to an authority (CA:TRUE)");
-}
-
-TEST_CASE("a leaf cannot act as an authority") {
-    const TestPki pki;
-    const Chain signer = pki.chain("evil");
-    LeafShape leaf = pki.shape("api");
-    TestPki forged = pki;
-    forged.intermediate_key = signer.key_pem;
-    Chain chain = forged.chain(leaf);
-    chain.ders = {chain.ders[0], signer.ders[0], pki.intermediate};
-    CHECK(refusal_by(pki.credentials("web"), Role::server, chain)
-              .message.starts_with("peer certificate: signed by an unknown authority"));
 }
 
 TEST_CASE("a client dials an identity and accepts no other") {
@@ -270,16 +141,6 @@ TEST_CASE("a root's pin stands for the root") {
     impostor.ders.push_back(pki.root);
     CHECK(refusal_by(joining(pki.root), Role::client, impostor)
               .message.starts_with("peer certificate: signed by an unknown authority"));
-    for (const Refused& bad : bad_leaves()) {
-        CAPTURE(bad.what);
-        LeafShape leaf = pki.shape("api");
-        bad.spoil(leaf);
-        if (!leaf.public_key_der.empty()) continue;
-        Chain chain = pki.chain(leaf);
-        chain.ders.push_back(pki.root);
-        CHECK(refusal_by(joining(pki.root), Role::client, chain)
-                  .message.starts_with("peer certificate: " + bad.reason));
-    }
 }
 
 TEST_CASE("what is not TLS is called so") {

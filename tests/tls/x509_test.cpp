@@ -123,8 +123,8 @@ TEST_CASE("a request carries its key and its identity, and survives no changed b
     const std::string der = value_of(make_csr(key, pki.service("api")));
     const Csr csr = value_of(parse_csr(as_bytes(der)));
     CHECK(csr.public_key_der == value_of(public_key_of(key)));
-    REQUIRE(csr.identities.size() == 1);
-    CHECK(csr.identities[0] == pki.service("api"));
+    REQUIRE(csr.identity);
+    CHECK(*csr.identity == pki.service("api"));
     for (std::size_t at = 0; at < der.size(); ++at) {
         std::string changed = der;
         changed[at] = static_cast<char>(changed[at] ^ 0x10);
