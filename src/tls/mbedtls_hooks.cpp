@@ -22,16 +22,9 @@ namespace {
 using Number = Handle<mbedtls_mpi, mbedtls_mpi_init, mbedtls_mpi_free>;
 using Point = Handle<mbedtls_ecp_point, mbedtls_ecp_point_init, mbedtls_ecp_point_free>;
 
-constexpr std::size_t point_bytes = 65; // uncompressed: 4, x, y
-
 bool is_p256(const mbedtls_ecp_group& group) {
     return group.id == MBEDTLS_ECP_DP_SECP256R1;
 }
-bool is_p256_pair(const psa_key_attributes_t* attributes) {
-    return p256_runs_here() && psa_get_key_bits(attributes) == 256 &&
-           psa_get_key_type(attributes) == PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1);
-}
-
 bool write(const mbedtls_mpi& from, P256Number& to) {
     return mbedtls_mpi_cmp_int(&from, 0) >= 0 &&
            mbedtls_mpi_write_binary(&from, to.data(), to.size()) == 0;
@@ -44,18 +37,6 @@ P256Number truncated(const unsigned char* hash, std::size_t size) {
     std::memcpy(number.data() + (number.size() - count), hash, count);
     return number;
 }
-
-// A secret that is overwritten when it goes.
-struct SecretNumber {
-    SecretNumber() = default;
-    explicit SecretNumber(const std::uint8_t* from) {
-        std::copy_n(from, number.size(), number.data());
-    }
-    ~SecretNumber() { ::explicit_bzero(number.data(), number.size()); }
-    SecretNumber(const SecretNumber&) = delete;
-    SecretNumber& operator=(const SecretNumber&) = delete;
-    P256Number number{};
-};
 
 // As FIPS 186-5 §6.4.2 says it, for curves and processors that have nothing faster.
 int verify_slowly(mbedtls_ecp_group& group, const unsigned char* hash, std::size_t size,
@@ -109,6 +90,27 @@ int verify(mbedtls_ecp_group& group, const unsigned char* hash, std::size_t size
     return error;
 }
 
+#ifdef __x86_64__
+
+constexpr std::size_t point_bytes = 65; // uncompressed: 4, x, y
+
+bool is_p256_pair(const psa_key_attributes_t* attributes) {
+    return p256_runs_here() && psa_get_key_bits(attributes) == 256 &&
+           psa_get_key_type(attributes) == PSA_KEY_TYPE_ECC_KEY_PAIR(PSA_ECC_FAMILY_SECP_R1);
+}
+
+// A secret that is overwritten when it goes.
+struct SecretNumber {
+    SecretNumber() = default;
+    explicit SecretNumber(const std::uint8_t* from) {
+        std::copy_n(from, number.size(), number.data());
+    }
+    ~SecretNumber() { ::explicit_bzero(number.data(), number.size()); }
+    SecretNumber(const SecretNumber&) = delete;
+    SecretNumber& operator=(const SecretNumber&) = delete;
+    P256Number number{};
+};
+
 using RandomBytes = int(void*, unsigned char*, std::size_t);
 
 int sign(mbedtls_mpi& r, mbedtls_mpi& s, const mbedtls_mpi& key, const P256Number& hash,
@@ -126,6 +128,8 @@ int sign(mbedtls_mpi& r, mbedtls_mpi& s, const mbedtls_mpi& key, const P256Numbe
     }
     return MBEDTLS_ERR_ECP_INVALID_KEY;
 }
+
+#endif
 
 } // namespace
 } // namespace hawser::tls

@@ -199,8 +199,9 @@ TEST_CASE("a snapshot of a newer program is refused by its level") {
     const Parsed parsed = parse(read_all(source, 1000));
     CHECK(parsed.result.error().code == ErrorCode::unimplemented);
     CHECK(parsed.result.error().message ==
-          "the snapshot was made by hawser 9.9.9 and needs commands of level 3, this version knows "
-          "levels up to 2");
+          std::format("the snapshot was made by hawser 9.9.9 and needs commands of level {}, this "
+                      "version knows levels up to {}",
+                      model::newest_level + 1, model::newest_level));
 }
 
 TEST_CASE("a file has its name when it is whole") {
