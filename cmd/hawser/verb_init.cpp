@@ -12,6 +12,7 @@ namespace {
 
 struct Options {
     std::string config = "/etc/hawser/server.toml";
+    std::string cert, key; // an operator's own authority, instead of what the configuration says
     bool json = false;
 };
 
@@ -32,8 +33,14 @@ void print(const server::InitResult& made, bool as_json) {
 }
 
 int run(const Options& options) {
-    const Result<config::ServerConfig> config = config::load_server_config(options.config);
+    Result<config::ServerConfig> config = config::load_server_config(options.config);
     if (!config) return report_config(config.error());
+    if (options.cert.empty() != options.key.empty())
+        return report({ErrorCode::invalid, "--ca-cert and --ca-key belong together"});
+    if (!options.cert.empty()) {
+        config->ca.cert_file = options.cert;
+        config->ca.cert_key_file = options.key;
+    }
     if (const Result<void> acting = host::act_as_owner(config->data_dir); !acting)
         return report(acting.error());
     const Result<server::InitResult> made = server::init(*config);
@@ -58,6 +65,12 @@ void add_init(CLI::App& root, Action& chosen) {
     verb.add_option("-c,--config", options->config, "server.toml")
         ->type_name("FILE")
         ->capture_default_str();
+    verb.add_option("--ca-cert", options->cert,
+                    "your own authority: a root, or an intermediate and its chain up to the root "
+                    "(PEM)")
+        ->type_name("FILE");
+    verb.add_option("--ca-key", options->key, "the key of its first certificate (PEM)")
+        ->type_name("FILE");
     verb.add_flag("--json", options->json, "print JSON");
     verb.footer(
         "Prints the operator token, once; if that fails, run it again. The server must not be "

@@ -137,8 +137,8 @@ void add_snapshot(CLI::App& root, Action& chosen) {
                        "what this server has, also without a majority of the servers");
     save_verb.add_flag("--json", save_options->json, "print JSON");
     save_verb.footer(
-        "The keys of the certificate authority are not in it: keep a copy of the data directory's\n"
-        "folder 'ca' too, in a safe place.\n"
+        "The keys of the certificate authority are in it only sealed: keep the sealing key too\n"
+        "(ca/sealing.key in the data directory, unless you brought your own), in another place.\n"
         "Example:\n  hawser snapshot save /backup/mesh.snapshot");
     on_chosen(save_verb, chosen, save_options, save);
 
@@ -159,7 +159,7 @@ void add_snapshot(CLI::App& root, Action& chosen) {
         ->capture_default_str();
     restore_verb
         .add_option("--ca", restore_options->ca,
-                    "the folder with the authority's keys (default: 'ca' in the data directory)")
+                    "the folder with the file sealing.key (default: 'ca' in the data directory)")
         ->type_name("DIR");
     restore_verb.add_flag("--json", restore_options->json, "print JSON");
     restore_verb.footer(

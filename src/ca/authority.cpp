@@ -10,14 +10,10 @@
 namespace hawser::ca {
 namespace {
 
-using std::chrono::days;
-
 constexpr WallTime to_wall(Duration duration) {
     return duration.count();
 }
 
-constexpr WallTime root_lifetime = to_wall(days(3653)); // 10 years
-constexpr WallTime intermediate_lifetime = to_wall(days(365));
 // Hosts whose clock is behind ours must be able to use a certificate at once.
 constexpr WallTime backdated = to_wall(limits::clock_skew);
 
@@ -31,58 +27,76 @@ Result<std::string> issue(tls::CertificateRequest request, std::string_view subj
 
 } // namespace
 
-Result<NewAuthority> create_authority(std::string_view trust_domain, WallTime now) {
+Result<NewIntermediate> create_intermediate(std::string_view trust_domain,
+                                            const std::string& root_der,
+                                            std::string_view root_key_pem, WallTime now,
+                                            Duration lifetime) {
+    const auto root = tls::describe_certificate(as_bytes(root_der));
+    if (!root) return fail(root.error(), "root");
+    auto key = tls::generate_key_pem();
+    if (!key) return fail(std::move(key.error()), "intermediate");
+    auto der = issue({.use = tls::CertificateUse::intermediate,
+                      .common_name = std::format("hawser intermediate {}", trust_domain),
+                      .issuer_key_pem = root_key_pem,
+                      .issuer_der = root_der,
+                      .not_before = now - backdated,
+                      .not_after = std::min(now + to_wall(lifetime), root->not_after)},
+                     *key);
+    if (!der) return fail(std::move(der.error()), "intermediate");
+    return NewIntermediate{.der = *std::move(der), .key_pem = *std::move(key)};
+}
+
+Result<NewAuthority> create_authority(std::string_view trust_domain, WallTime now,
+                                      Lifetimes lifetimes) {
     if (auto valid = model::check_trust_domain(trust_domain); !valid)
         return fail(std::move(valid.error()));
-    auto root_key = tls::generate_key_pem(), intermediate_key = tls::generate_key_pem();
+    auto root_key = tls::generate_key_pem();
     if (!root_key) return fail(std::move(root_key.error()), "root");
-    if (!intermediate_key) return fail(std::move(intermediate_key.error()), "intermediate");
-
     auto root = issue({.use = tls::CertificateUse::root,
                        .common_name = std::format("hawser root {}", trust_domain),
                        .issuer_key_pem = *root_key,
                        .not_before = now - backdated,
-                       .not_after = now + root_lifetime},
+                       .not_after = now + to_wall(lifetimes.root)},
                       *root_key);
     if (!root) return fail(std::move(root.error()), "root");
-    auto intermediate = issue({.use = tls::CertificateUse::intermediate,
-                               .common_name = std::format("hawser intermediate {}", trust_domain),
-                               .issuer_key_pem = *root_key,
-                               .issuer_der = *root,
-                               .not_before = now - backdated,
-                               .not_after = now + intermediate_lifetime},
-                              *intermediate_key);
-    if (!intermediate) return fail(std::move(intermediate.error()), "intermediate");
+    auto intermediate =
+        create_intermediate(trust_domain, *root, *root_key, now, lifetimes.intermediate);
+    if (!intermediate) return fail(std::move(intermediate.error()));
     return NewAuthority{.root_der = *std::move(root),
                         .root_key_pem = *std::move(root_key),
-                        .intermediate_der = *std::move(intermediate),
-                        .intermediate_key_pem = *std::move(intermediate_key)};
+                        .intermediate_der = std::move(intermediate->der),
+                        .intermediate_key_pem = std::move(intermediate->key_pem)};
 }
 
 Result<Authority> Authority::load(std::string trust_domain, std::string root_der,
-                                  std::string intermediate_der, std::string intermediate_key_pem) {
+                                  std::vector<std::string> chain, std::string key_pem) {
     if (auto valid = model::check_trust_domain(trust_domain); !valid)
         return fail(std::move(valid.error()));
+    if (chain.empty()) return fail(ErrorCode::invalid, "there is no certificate to sign with");
     const auto root = tls::describe_certificate(as_bytes(root_der));
     if (!root) return fail(root.error(), "root");
     if (!root->is_ca) return fail(ErrorCode::invalid, "root: not the certificate of an authority");
-    const auto intermediate = tls::describe_certificate(as_bytes(intermediate_der));
-    if (!intermediate) return fail(intermediate.error(), "intermediate");
-    if (!intermediate->is_ca)
-        return fail(ErrorCode::invalid, "intermediate: not the certificate of an authority");
-    const auto key = tls::public_key_of(intermediate_key_pem);
-    if (!key) return fail(key.error(), "intermediate");
-    if (*key != intermediate->public_key_der)
-        return fail(ErrorCode::invalid, "intermediate: the private key is of another certificate");
-    if (auto issued = tls::check_issued_by(as_bytes(intermediate_der), as_bytes(root_der)); !issued)
-        return fail(std::move(issued.error()), "intermediate");
-
     Authority authority;
+    authority.not_after_ = root->not_after;
+    for (std::size_t at = 0; at < chain.size(); ++at) {
+        const auto link = tls::describe_certificate(as_bytes(chain[at]));
+        if (!link) return fail(link.error(), "intermediate");
+        if (!link->is_ca)
+            return fail(ErrorCode::invalid, "intermediate: not the certificate of an authority");
+        const std::string& issuer = at + 1 < chain.size() ? chain[at + 1] : root_der;
+        if (auto issued = tls::check_issued_by(as_bytes(chain[at]), as_bytes(issuer)); !issued)
+            return fail(std::move(issued.error()), "intermediate");
+        authority.not_after_ = std::min(authority.not_after_, link->not_after);
+    }
+    const auto key = tls::public_key_of(key_pem);
+    if (!key) return fail(key.error(), "intermediate");
+    if (*key != tls::describe_certificate(as_bytes(chain.front()))->public_key_der)
+        return fail(ErrorCode::invalid, "intermediate: the private key is of another certificate");
+
     authority.trust_domain_ = std::move(trust_domain);
     authority.root_der_ = std::move(root_der);
-    authority.intermediate_der_ = std::move(intermediate_der);
-    authority.intermediate_key_pem_ = tls::SecretText(std::move(intermediate_key_pem));
-    authority.intermediate_not_after_ = intermediate->not_after;
+    authority.chain_ = std::move(chain);
+    authority.key_pem_ = tls::SecretText(std::move(key_pem));
     return authority;
 }
 
@@ -91,9 +105,9 @@ Result<std::string> Authority::requested_key(ByteView csr_der, const model::Iden
     if (identity.trust_domain != trust_domain_)
         return fail(ErrorCode::permission_denied,
                     std::format("{} is not of trust domain {}", identity.to_uri(), trust_domain_));
-    if (now >= intermediate_not_after_)
-        return fail(ErrorCode::failed_precondition, "the intermediate certificate expired on " +
-                                                        format_time(intermediate_not_after_));
+    if (now >= not_after_)
+        return fail(ErrorCode::failed_precondition,
+                    "the intermediate certificate expired on " + format_time(not_after_));
     auto csr = tls::parse_csr(csr_der);
     if (!csr) return fail(std::move(csr.error()));
     if (csr->identity && *csr->identity != identity)
@@ -109,20 +123,21 @@ Result<std::string> Authority::sign(ByteView csr_der, const model::Identity& ide
         return fail(ErrorCode::invalid, "a certificate's lifetime must be positive");
     auto key = requested_key(csr_der, identity, now);
     if (!key) return fail(std::move(key.error()));
-    const WallTime not_after = lifetime.count() < intermediate_not_after_ - now
-                                   ? now + lifetime.count()
-                                   : intermediate_not_after_;
+    const WallTime not_after =
+        lifetime.count() < not_after_ - now ? now + lifetime.count() : not_after_;
     const auto leaf = tls::issue_certificate({.use = tls::CertificateUse::leaf,
                                               .common_name = identity.name,
                                               .identity = identity,
                                               .public_key_der = std::move(*key),
-                                              .issuer_key_pem = intermediate_key_pem_,
-                                              .issuer_der = intermediate_der_,
+                                              .issuer_key_pem = key_pem_,
+                                              .issuer_der = chain_.front(),
                                               .not_before = now - backdated,
                                               .not_after = not_after,
                                               .generation = generation});
     if (!leaf) return fail(leaf.error());
-    return tls::to_pem(as_bytes(*leaf)) + tls::to_pem(as_bytes(intermediate_der_));
+    std::string pem = tls::to_pem(as_bytes(*leaf));
+    for (const std::string& link : chain_) pem += tls::to_pem(as_bytes(link));
+    return pem;
 }
 
 } // namespace hawser::ca

@@ -48,6 +48,16 @@ void read_time_or_never(Table& table, std::string_view key, Duration& to, Durati
     table.problem(key, "must be at least " + format_duration(least) + ", or \"0s\" for never");
 }
 
+void read_authority(Table& ca, AuthorityConfig& config) {
+    ca.text("sealing_key_file", config.sealing_key_file, check_path);
+    ca.text("cert_file", config.cert_file, check_path);
+    ca.text("cert_key_file", config.cert_key_file, check_path);
+    if (config.cert_file.has_value() != config.cert_key_file.has_value())
+        ca.problem("cert_file", "needs cert_key_file, and the other way round");
+    ca.duration("root_lifetime", config.root_lifetime, 10min, std::chrono::days(36'525));
+    ca.duration("intermediate_lifetime", config.intermediate_lifetime, 1min, config.root_lifetime);
+}
+
 // The rest of a certificate's life is for renewing it.
 void read_ca(Table& ca, ServerConfig& config) {
     ca.duration("availability_target", config.availability_target, 0s, 30 * 24h);
@@ -88,7 +98,10 @@ void read_server(Table& file, ServerConfig& config) {
     read_vip_range(file, "vip4", config.vip4, true);
     read_vip_range(file, "vip6", config.vip6, false);
     file.duration("certificate_lifetime", config.certificate_lifetime, 10s, 30 * 24h);
-    file.table("ca", [&](Table& ca) { read_ca(ca, config); });
+    file.table("ca", [&](Table& ca) {
+        read_authority(ca, config.ca);
+        read_ca(ca, config);
+    });
     file.duration("session_timeout", config.session_timeout, 3s, 5min);
     read_cluster(file, config);
     read_log(file, config.log_level, config.log_format);

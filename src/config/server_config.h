@@ -13,6 +13,15 @@
 
 namespace hawser::config {
 
+// The certificate authority.
+struct AuthorityConfig {
+    std::optional<std::string> sealing_key_file; // none: a credential, or one in data_dir
+    std::optional<std::string> cert_file;        // read by `init` only: an operator's own authority
+    std::optional<std::string> cert_key_file;    // ditto
+    Duration root_lifetime = std::chrono::days(3653);
+    Duration intermediate_lifetime = std::chrono::days(365);
+};
+
 struct ServerConfig {
     std::string node; // default: the host's name
     std::string data_dir = "/var/lib/hawser/server";
@@ -25,6 +34,7 @@ struct ServerConfig {
     Cidr vip4, vip6;                           // ditto; 240.0.0.0/8 and fd68:6177::/64
     Duration certificate_lifetime{86'400'000}; // of leaves
     Duration availability_target{}; // agents survive so long without servers; zero: unspecified
+    AuthorityConfig ca;
     Duration session_timeout{7'000};
     std::optional<std::string> join_token_file; // for a further server's first start
     std::uint32_t bootstrap_expect = 1;         // voters: with fewer the cluster is incomplete

@@ -64,6 +64,8 @@ void Api::add_api(rpc::Methods& methods) {
     add_led(methods, "/hawser.v1.Api/Members", Role::reader, &Api::members);
     add_led(methods, "/hawser.v1.Api/TransferLeadership", Role::admin, &Api::transfer_leadership);
     add_led(methods, "/hawser.v1.Api/RemoveServer", Role::admin, &Api::remove_server);
+    add_led(methods, "/hawser.v1.Api/AuthorityStatus", Role::reader, &Api::authority_status);
+    add_led(methods, "/hawser.v1.Api/RotateAuthority", Role::admin, &Api::rotate_authority);
     add(methods, "/hawser.v1.Api/CreateToken", Role::operator_, &Api::create_token);
     add(methods, "/hawser.v1.Api/ListTokens", Role::operator_, &Api::list_tokens, View::current);
     add(methods, "/hawser.v1.Api/RevokeToken", Role::operator_, &Api::revoke_token);

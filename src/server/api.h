@@ -9,6 +9,7 @@
 //   Api/CreateToken for a server   admins: a server gets the authority's keys
 //   Api/SaveSnapshot, /TransferLeadership, /RemoveServer, Trust/RenewCertificates
 //                         operators with the role admin
+//   Api/AuthorityStatus   operators with any role; Api/RotateAuthority: with the role admin
 //   Peer/Join             anybody with a server's join token; limited like Mesh/Join
 //
 // An operator is who has an operator token, or on the admin socket root, this server's own user
@@ -27,6 +28,7 @@
 #include "config/server_config.h"
 #include "io/loop.h"
 #include "model/command.h"
+#include "model/proto/authority.pb.h"
 #include "model/proto/cluster.pb.h"
 #include "model/proto/control.pb.h"
 #include "model/proto/quarantine.pb.h"
@@ -34,6 +36,7 @@
 #include "rpc/server.h"
 #include "server/access.h"
 #include "server/authority_keeper.h"
+#include "server/authority_upkeep.h"
 #include "server/cluster.h"
 #include "server/raft_node.h"
 #include "server/refusals.h"
@@ -55,6 +58,7 @@ class Api {
         Sessions& sessions;
         WatchHub& hub;
         AuthorityKeeper& authority;
+        AuthorityUpkeep& authority_upkeep;
         Cluster& cluster;
         Upkeep& upkeep;
         SnapshotKeeper& snapshots;
@@ -149,7 +153,17 @@ class Api {
                                                v1::ServerJoinRequest request);
     Answer<v1::ServerJoinResponse> join_server_admitted(v1::ServerJoinRequest request,
                                                         std::string source);
-    [[nodiscard]] Result<v1::ServerJoinResponse> welcome() const;
+    [[nodiscard]] Result<void> check_sealing_key(const v1::ServerJoinRequest& request) const;
+    [[nodiscard]] Result<void> add_keys(const v1::ServerJoinRequest& request,
+                                        v1::ServerJoinResponse& response) const;
+    [[nodiscard]] Result<v1::ServerJoinResponse> welcome(
+        const v1::ServerJoinRequest& request) const;
+
+    // authority_api.cpp
+    Answer<v1::AuthorityStatusResponse> authority_status(Actor actor,
+                                                         v1::AuthorityStatusRequest request);
+    Answer<v1::RotateAuthorityResponse> rotate_authority(Actor actor,
+                                                         v1::RotateAuthorityRequest request);
 
     // members_api.cpp
     Answer<std::string> led(std::string path, model::Role least, const rpc::Caller& caller,

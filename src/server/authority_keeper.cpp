@@ -1,9 +1,11 @@
 #include "server/authority_keeper.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "base/bytes.h"
+#include "host/files.h"
 #include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
@@ -28,17 +30,100 @@ WallTime expiry_of(const std::string& der) {
     return info ? info->not_after : 0;
 }
 
-Result<ca::Authority> read_authority(const std::string& data_dir,
-                                     const model::TrustDomain& domain) {
-    if (domain.roots.empty() || domain.intermediates.empty()) {
-        return fail(ErrorCode::corrupt, "the trust domain has no certificates");
-    }
-    Result<std::string> key = read_secret_file(file(data_dir, "intermediate.key"));
-    if (!key) return fail(std::move(key.error()), "loading the certificate authority");
-    Result<ca::Authority> authority =
-        ca::Authority::load(domain.name, domain.roots.front(), domain.intermediates.front(), *key);
+bool exists(const std::string& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored);
+}
+
+Result<std::vector<std::string>> read_certificates(const std::string& path) {
+    Result<std::string> pem = read_secret_file(path);
+    if (!pem) return fail(std::move(pem.error()));
+    return tls::chain_from_pem(*pem);
+}
+
+Result<ca::Authority> make_authority(const std::string& trust_domain, ca::OpenSigner signer) {
+    Result<ca::Authority> authority = ca::Authority::load(
+        trust_domain, std::move(signer.root), std::move(signer.chain), signer.key.text());
     if (!authority) return fail(std::move(authority.error()), "loading the certificate authority");
     return authority;
+}
+
+// For people, and for `--ca`; the registry's row decides. Private like all in that folder.
+Result<void> write_certificates(const std::string& data_dir, const AuthorityRows& rows) {
+    std::string roots, chain;
+    for (const std::string& der : rows.domain.roots) roots += tls::to_pem(as_bytes(der));
+    for (const std::string& der : rows.authority->active.chain) chain += tls::to_pem(as_bytes(der));
+    if (Result<void> made = make_secret_directory(data_dir + "/ca"); !made) return made;
+    Result<void> written = write_secret_file(file(data_dir, "root.pem"), roots);
+    if (written) written = write_secret_file(file(data_dir, "intermediate.pem"), chain);
+    return written;
+}
+
+// Nothing needs the files' keys any more: the registry has them, and they can be opened.
+void tidy_files(const std::string& data_dir, const AuthorityRows& rows) {
+    for (const std::string_view name : {"intermediate.key", "root.key"}) {
+        const std::string path = file(data_dir, name);
+        if (!exists(path)) continue;
+        if (Result<void> removed = host::remove_file(path); !removed) {
+            log::warn("a key that the registry has now is still in a file",
+                      {{"file", path}, {"error", removed.error()}});
+        } else {
+            log::info("removed a key file: the registry has it, sealed", {{"file", path}});
+        }
+    }
+    if (Result<void> written = write_certificates(data_dir, rows); !written)
+        log::warn("the authority's certificates were not written", {{"error", written.error()}});
+}
+
+// The authority reached this server before the key that opens it: what it had until then is as good
+// as long as its root is trusted. Nothing: it had nothing.
+std::optional<ca::Authority> former_authority(const std::string& data_dir,
+                                              const model::TrustDomain& domain) {
+    if (!exists(file(data_dir, "intermediate.key"))) return std::nullopt;
+    Result<std::string> key = read_secret_file(file(data_dir, "intermediate.key"));
+    auto chain = read_certificates(file(data_dir, "intermediate.pem"));
+    auto roots = read_certificates(file(data_dir, "root.pem"));
+    if (!key || !chain || !roots || !std::ranges::contains(domain.roots, roots->front()))
+        return std::nullopt;
+    Result<ca::Authority> authority = make_authority(
+        domain.name,
+        {.root = roots->front(), .chain = std::move(*chain), .root_key = {}, .key = {*key}});
+    if (!authority) return std::nullopt;
+    return std::move(*authority);
+}
+
+struct Loaded {
+    ca::Authority authority;
+    std::uint64_t index = 0;
+};
+
+Result<Loaded> load_sealed(const AuthorityKeeper::Options& options, const AuthorityRows& rows) {
+    const Result<ca::SealingKey> key = read_sealing_key(options.sealing_key);
+    if (!key) return fail(key.error());
+    Result<ca::OpenSigner> signer = ca::open(rows.authority->active, *key);
+    if (!signer)
+        return fail(std::move(signer.error()),
+                    "opening the authority's keys with " + options.sealing_key.path);
+    Result<ca::Authority> authority = make_authority(rows.domain.name, std::move(*signer));
+    if (!authority) return fail(std::move(authority.error()));
+    return Loaded{.authority = std::move(*authority), .index = rows.index};
+}
+
+Result<Loaded> load_authority(const AuthorityKeeper::Options& options, const AuthorityRows& rows,
+                              bool starting) {
+    if (rows.authority) {
+        Result<Loaded> loaded = load_sealed(options, rows);
+        if (loaded || !starting) return loaded;
+        std::optional<ca::Authority> former = former_authority(options.data_dir, rows.domain);
+        if (!former) return loaded;
+        log::warn("the authority's key files are used", {{"error", loaded.error()}});
+        return Loaded{.authority = std::move(*former), .index = 0};
+    }
+    Result<ca::OpenSigner> signer = read_authority_files(options.data_dir, rows.domain);
+    if (!signer) return fail(std::move(signer.error()), "loading the certificate authority");
+    Result<ca::Authority> authority = make_authority(rows.domain.name, std::move(*signer));
+    if (!authority) return fail(std::move(authority.error()));
+    return Loaded{.authority = std::move(*authority), .index = 0};
 }
 
 } // namespace
@@ -59,22 +144,41 @@ Result<void> store_authority(const std::string& data_dir, const ca::NewAuthority
     return {};
 }
 
-Result<std::unique_ptr<AuthorityKeeper>> AuthorityKeeper::load(Options options,
-                                                               const model::TrustDomain& domain,
+Result<ca::OpenSigner> read_authority_files(const std::string& data_dir,
+                                            const model::TrustDomain& domain) {
+    if (domain.roots.empty() || domain.intermediates.empty())
+        return fail(ErrorCode::corrupt, "the trust domain has no certificates");
+    Result<std::string> key = read_secret_file(file(data_dir, "intermediate.key"));
+    if (!key) return fail(std::move(key.error()));
+    ca::OpenSigner signer{.root = domain.roots.front(),
+                          .chain = {domain.intermediates.front()},
+                          .root_key = {},
+                          .key = {std::move(*key)}};
+    if (!exists(file(data_dir, "root.key"))) return signer;
+    Result<std::string> root = read_secret_file(file(data_dir, "root.key"));
+    if (!root) return fail(std::move(root.error()));
+    signer.root_key = {std::move(*root)};
+    return signer;
+}
+
+Result<std::unique_ptr<AuthorityKeeper>> AuthorityKeeper::load(Options options, AuthorityRows rows,
                                                                WallTime now) {
-    Result<ca::Authority> authority = read_authority(options.data_dir, domain);
-    if (!authority) return fail(std::move(authority.error()));
-    std::unique_ptr<AuthorityKeeper> keeper(
-        new AuthorityKeeper(std::move(options), std::move(*authority)));
-    keeper->trust_ = {.roots = domain.roots, .intermediates = domain.intermediates};
+    Result<Loaded> loaded = load_authority(options, rows, true);
+    if (!loaded) return fail(std::move(loaded.error()));
+    std::unique_ptr<AuthorityKeeper> keeper(new AuthorityKeeper(
+        std::move(options), std::move(rows), std::move(loaded->authority), loaded->index));
     if (Result<void> made = keeper->renew(now); !made) return fail(std::move(made.error()));
+    if (keeper->index_ != 0) tidy_files(keeper->options_.data_dir, keeper->rows_);
     return keeper;
 }
 
-Result<void> AuthorityKeeper::reload(const model::TrustDomain& domain, WallTime now) {
-    Result<std::unique_ptr<AuthorityKeeper>> fresh = load(options_, domain, now);
-    if (!fresh) return fail(std::move(fresh.error()));
-    *this = std::move(**fresh);
+Result<void> AuthorityKeeper::reload(AuthorityRows rows, WallTime now) {
+    Result<Loaded> loaded = load_authority(options_, rows, false);
+    if (!loaded) return fail(std::move(loaded.error()));
+    AuthorityKeeper fresh(options_, std::move(rows), std::move(loaded->authority), loaded->index);
+    if (Result<void> made = fresh.renew(now); !made) return made;
+    *this = std::move(fresh);
+    if (index_ != 0) tidy_files(options_.data_dir, rows_);
     return {};
 }
 
@@ -98,7 +202,7 @@ Result<void> AuthorityKeeper::renew(WallTime now) {
     Result<tls::CredentialsPtr> credentials = tls::make_credentials(
         {.trust_domain = authority_.trust_domain(),
          .own = tls::KeyPair{.chain_pem = with_root, .key_pem = std::move(*key)},
-         .trust = trust_,
+         .trust = {.roots = rows_.domain.roots, .intermediates = rows_.domain.intermediates},
          .alpn = {"h2"},
          .client_auth = tls::ClientAuth::optional,
          .root_pin = std::nullopt});
@@ -114,7 +218,7 @@ AuthorityKeeper::Expiries AuthorityKeeper::expiries() const {
     return {.issued = issued_at_,
             .certificate = tls::expires_at(*credentials_),
             .renews = renew_at_,
-            .intermediate = expiry_of(authority_.intermediate_der()),
+            .intermediate = authority_.not_after(),
             .root = expiry_of(authority_.root_der())};
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/unique_id.h"
-#include "ca/authority.h"
+#include "ca/signer.h"
 #include "ca/tokens.h"
 #include "host/files.h"
 #include "io/clock.h"
@@ -15,8 +15,8 @@
 #include "io/task_group.h"
 #include "model/validation.h"
 #include "raft/bootstrap.h"
-#include "server/authority_keeper.h"
 #include "server/raft_node.h"
+#include "server/sealing_keys.h"
 #include "server/secret_files.h"
 #include "tls/x509.h"
 
@@ -25,6 +25,7 @@ namespace hawser::server {
 namespace {
 
 constexpr std::chrono::milliseconds timeout{30'000};
+constexpr std::size_t longest_pem = 256 << 10;
 
 // An earlier init may have come this far and no further.
 Result<RestoredServer> bootstrap(const std::string& data_dir) {
@@ -76,15 +77,30 @@ Result<std::optional<InitResult>> made_before(const registry::Registry& registry
                             config.data_dir, existing->name));
 }
 
+// A new one, or what the operator brings.
+Result<ca::OpenSigner> new_signer(const config::ServerConfig& config, WallTime now) {
+    const ca::Lifetimes lifetimes{.root = config.ca.root_lifetime,
+                                  .intermediate = config.ca.intermediate_lifetime};
+    if (!config.ca.cert_file) return ca::make_signer(config.trust_domain, now, lifetimes);
+    Result<std::string> certificates = host::read_file(*config.ca.cert_file, longest_pem);
+    if (!certificates) return fail(std::move(certificates.error()));
+    Result<std::string> key = read_secret_file(config.ca.cert_key_file.value_or(""));
+    if (!key) return fail(std::move(key.error()));
+    Result<ca::OpenSigner> signer =
+        ca::bring_signer(*certificates, *key, config.trust_domain, now, lifetimes);
+    tls::wipe(*key);
+    if (!signer) return fail(std::move(signer.error()), *config.ca.cert_file);
+    return signer;
+}
+
 model::TrustDomain new_domain(const config::ServerConfig& config,
-                              const ca::NewAuthority& authority) {
+                              const model::Authority& authority) {
     model::TrustDomain domain;
     domain.name = config.trust_domain;
     domain.dns_domain = config.dns_domain;
     domain.vip4 = config.vip4;
     domain.vip6 = config.vip6;
-    domain.roots = {authority.root_der};
-    domain.intermediates = {authority.intermediate_der};
+    publish(authority, domain);
     domain.epoch = new_unique_id();
     return domain;
 }
@@ -98,23 +114,25 @@ io::Task<Result<InitResult>> make_domain(RaftNode& raft, const config::ServerCon
     if (!before) co_return fail(std::move(before.error()));
     if (*before) co_return std::move(**before);
     const WallTime now = io::wall_now();
-    Result<ca::NewAuthority> authority = ca::create_authority(config.trust_domain, now);
-    if (!authority)
-        co_return fail(std::move(authority.error()), "making the certificate authority");
-    // Before the entry that names them: a trust domain without its keys could not be used.
-    if (Result<void> stored = store_authority(config.data_dir, *authority); !stored) {
-        co_return fail(std::move(stored.error()));
-    }
+    const Result<ca::OpenSigner> signer = new_signer(config, now);
+    if (!signer) co_return fail(signer.error(), "making the certificate authority");
+    // It stands on the disk before the entry that needs it.
+    const Result<ca::SealingKey> key = read_or_make_sealing_key(sealing_key_place(config));
+    if (!key) co_return fail(key.error());
+    model::Authority authority;
+    authority.active = ca::seal(*signer, *key);
+    authority.sealing_key_id = key->id();
     const ca::OperatorTokenText token{.id = ca::new_token_id(), .secret = ca::new_token_secret()};
     // Ditto: nobody would ever see a token that is good but lost.
     Result<void> kept = write_secret_file(token_file(config.data_dir), token.to_text() + "\n");
     if (!kept) co_return fail(std::move(kept.error()));
-    const model::TrustDomain domain = new_domain(config, *authority);
+    const model::TrustDomain domain = new_domain(config, authority);
     model::InitTrust command{.domain = domain,
                              .first_operator = {.id = token.id,
                                                 .secret_hash = ca::hash_secret(token.secret),
                                                 .role = model::Role::admin,
-                                                .created_at = now}};
+                                                .created_at = now},
+                             .authority = std::move(authority)};
     Result<registry::Outcome> outcome =
         co_await raft.propose({.command = std::move(command), .actor = "init", .proposed_at = now});
     if (!outcome) co_return fail(std::move(outcome.error()));

@@ -53,8 +53,12 @@ io::Task<bool> was_removed(const config::ServerConfig& config, const Welcome& we
     const Result<std::unique_ptr<AuthorityKeeper>> authority =
         AuthorityKeeper::load({.data_dir = config.data_dir,
                                .server = config.node,
-                               .certificate_lifetime = config.certificate_lifetime},
-                              welcome.domain, io::wall_now());
+                               .certificate_lifetime = config.certificate_lifetime,
+                               .sealing_key = sealing_key_place(config)},
+                              {.domain = welcome.domain,
+                               .authority = welcome.authority,
+                               .index = welcome.authority_index},
+                              io::wall_now());
     if (!authority) co_return false;
     bool refused = false;
     for (const Endpoint& address : addresses) {

@@ -10,6 +10,7 @@
 #include "ca/authority.h"
 #include "server/authority_keeper.h"
 #include "server/only_member.h"
+#include "server/sealing_keys.h"
 #include "server/secret_files.h"
 #include "server/storage.h"
 #include "store/snapshot_file.h"
@@ -25,9 +26,44 @@ Result<model::TrustDomain> trust_domain_of(const store::Snapshot& snapshot) {
     return fail(ErrorCode::failed_precondition, "the snapshot holds no trust domain");
 }
 
+const model::Authority* authority_of(const store::Snapshot& snapshot) {
+    const auto row = std::ranges::find(snapshot.rows, model::Kind::authority, &model::Change::kind);
+    return row == snapshot.rows.end() ? nullptr : std::get_if<model::Authority>(row->value.get());
+}
+
 // The keys must be those of the snapshot's mesh: with others no certificate would be believed.
-Result<ca::NewAuthority> read_authority(const std::string& folder,
-                                        const model::TrustDomain& domain) {
+Result<void> check_signer(const model::TrustDomain& domain, ca::OpenSigner signer,
+                          const std::string& from) {
+    const Result<ca::Authority> usable = ca::Authority::load(
+        domain.name, std::move(signer.root), std::move(signer.chain), signer.key.text());
+    if (!usable) return fail(usable.error(), from);
+    return {};
+}
+
+// What opens the sealed keys in the snapshot: the operator's own, or a copy in `folder`.
+Result<void> take_sealing_key(const config::ServerConfig& config, const std::string& folder,
+                              const model::TrustDomain& domain, const model::Authority& authority) {
+    const SealingKeyPlace place = sealing_key_place(config);
+    SealingKeyPlace from = place;
+    if (!place.from_operator()) from.path = folder + "/sealing.key";
+    const Result<ca::SealingKey> key = read_sealing_key(from);
+    if (!key) {
+        return fail(key.error(),
+                    std::format("a snapshot holds the authority's keys only sealed, and needs the "
+                                "sealing key {}; say with --ca in which folder its file "
+                                "sealing.key is",
+                                authority.sealing_key_id));
+    }
+    Result<ca::OpenSigner> signer = ca::open(authority.active, *key);
+    if (!signer) return fail(std::move(signer.error()), from.path);
+    if (Result<void> usable = check_signer(domain, std::move(*signer), from.path); !usable)
+        return usable;
+    return place.from_operator() ? Result<void>() : store_sealing_key(place, *key);
+}
+
+// Of a mesh that has the keys in files.
+Result<void> take_key_files(const config::ServerConfig& config, const std::string& folder,
+                            const model::TrustDomain& domain) {
     Result<std::string> key = read_secret_file(folder + "/intermediate.key");
     if (!key) {
         return fail(std::move(key.error()),
@@ -36,12 +72,18 @@ Result<ca::NewAuthority> read_authority(const std::string& folder,
     if (domain.roots.empty() || domain.intermediates.empty()) {
         return fail(ErrorCode::corrupt, "the snapshot's trust domain has no certificates");
     }
-    const Result<ca::Authority> usable =
-        ca::Authority::load(domain.name, domain.roots.front(), domain.intermediates.front(), *key);
-    if (!usable) return fail(usable.error(), folder);
-    ca::NewAuthority authority{.root_der = domain.roots.front(),
+    const ca::OpenSigner signer{.root = domain.roots.front(),
+                                .chain = {domain.intermediates.front()},
+                                .root_key = {},
+                                .key = {*key}};
+    if (Result<void> usable = check_signer(
+            domain, {.root = signer.root, .chain = signer.chain, .root_key = {}, .key = {*key}},
+            folder);
+        !usable)
+        return usable;
+    ca::NewAuthority authority{.root_der = signer.root,
                                .root_key_pem = {},
-                               .intermediate_der = domain.intermediates.front(),
+                               .intermediate_der = signer.chain.front(),
                                .intermediate_key_pem = std::move(*key)};
     std::error_code error;
     if (std::filesystem::exists(folder + "/root.key", error)) {
@@ -49,7 +91,14 @@ Result<ca::NewAuthority> read_authority(const std::string& folder,
         if (!root) return fail(std::move(root.error()));
         authority.root_key_pem = std::move(*root);
     }
-    return authority;
+    return store_authority(config.data_dir, authority);
+}
+
+Result<void> take_keys(const config::ServerConfig& config, const std::string& folder,
+                       const model::TrustDomain& domain, const store::Snapshot& snapshot) {
+    if (const model::Authority* authority = authority_of(snapshot))
+        return take_sealing_key(config, folder, domain, *authority);
+    return take_key_files(config, folder, domain);
 }
 
 // The log last: until it has an id the directory counts as empty, and all of this can be repeated.
@@ -72,8 +121,6 @@ Result<RestoreResult> restore_snapshot(const config::ServerConfig& config, const
     if (!snapshot) return fail(std::move(snapshot.error()), file);
     Result<model::TrustDomain> domain = trust_domain_of(*snapshot);
     if (!domain) return fail(std::move(domain.error()), file);
-    const Result<ca::NewAuthority> authority = read_authority(ca, *domain);
-    if (!authority) return fail(authority.error());
     Result<Storage> storage = open_storage(config.data_dir);
     if (!storage) return fail(std::move(storage.error()));
     if (storage->log.id() != raft::no_server) {
@@ -82,9 +129,8 @@ Result<RestoreResult> restore_snapshot(const config::ServerConfig& config, const
                                 "until the restored one serves",
                                 config.data_dir));
     }
-    if (Result<void> stored = store_authority(config.data_dir, *authority); !stored) {
-        return fail(std::move(stored.error()));
-    }
+    if (Result<void> taken = take_keys(config, ca, *domain, *snapshot); !taken)
+        return fail(std::move(taken.error()));
     const RestoreResult result{.trust_domain = domain->name,
                                .index = snapshot->header.base.position.index,
                                .made_at = snapshot->header.made_at,

@@ -15,6 +15,7 @@
 #include "server/access.h"
 #include "server/api.h"
 #include "server/authority_keeper.h"
+#include "server/authority_upkeep.h"
 #include "server/cluster.h"
 #include "server/sessions.h"
 #include "server/snapshot_keeper.h"
@@ -37,6 +38,10 @@ raft::Options raft_options() {
     options.appends_in_flight = 32;
     options.snapshot_chunk = 256 << 10;
     return options;
+}
+
+bool concerns_authority(model::Kind kind) {
+    return kind == model::Kind::trust_domain || kind == model::Kind::authority;
 }
 
 Result<RestoredServer> restore(const std::string& data_dir) {
@@ -82,7 +87,7 @@ struct Server::Parts {
         raft.on_applied([this](std::uint64_t index, const std::vector<model::Change>& changes) {
             hub.publish(index, changes);
             for (const model::Change& change : changes) {
-                if (change.kind == model::Kind::trust_domain) reload_authority();
+                if (concerns_authority(change.kind)) reload_authority();
                 if (change.kind == model::Kind::server && cluster) cluster->members_changed();
             }
         });
@@ -109,9 +114,9 @@ struct Server::Parts {
     Sessions sessions;
     Refusals refusals;
     std::unique_ptr<AuthorityKeeper> authority;
-    model::TrustDomain used_domain; // its
     std::optional<Welcome> welcome;
     std::unique_ptr<Cluster> cluster;
+    std::unique_ptr<AuthorityUpkeep> authority_upkeep;
     std::unique_ptr<Upkeep> upkeep;
     std::unique_ptr<SnapshotKeeper> snapshots;
     std::unique_ptr<Api> api;
@@ -156,16 +161,21 @@ io::Task<Result<void>> Server::Parts::catch_up() {
 }
 
 Result<void> Server::Parts::assemble() {
-    const model::TrustDomain* known = raft.registry().tables().trust();
-    const model::TrustDomain& domain = known != nullptr ? *known : welcome->domain;
+    const registry::Tables& tables = raft.registry().tables();
+    AuthorityRows rows = tables.trust() != nullptr
+                             ? authority_rows(tables)
+                             : AuthorityRows{.domain = welcome->domain,
+                                             .authority = welcome->authority,
+                                             .index = welcome->authority_index};
+    const std::string trust_domain = rows.domain.name;
     Result<std::unique_ptr<AuthorityKeeper>> loaded =
         AuthorityKeeper::load({.data_dir = config.data_dir,
                                .server = config.node,
-                               .certificate_lifetime = config.certificate_lifetime},
-                              domain, io::wall_now());
+                               .certificate_lifetime = config.certificate_lifetime,
+                               .sealing_key = sealing_key_place(config)},
+                              std::move(rows), io::wall_now());
     if (!loaded) return fail(std::move(loaded.error()));
     authority = std::move(*loaded);
-    used_domain = domain;
     if (Result<void> listening = listen(); !listening) return listening;
     cluster = std::make_unique<Cluster>(
         Cluster::Parts{.executor = executor,
@@ -174,15 +184,23 @@ Result<void> Server::Parts::assemble() {
                        .self = {.id = raft.id(),
                                 .name = config.node,
                                 .addresses = reachable_at(config, endpoint, std::nullopt)},
-                       .trust_domain = domain.name,
+                       .trust_domain = trust_domain,
                        .version = version,
                        .credentials = [this] { return authority->credentials(); }});
     if (welcome) cluster->introduce(membership_of(*welcome));
+    authority_upkeep =
+        std::make_unique<AuthorityUpkeep>(AuthorityUpkeep::Parts{.executor = executor,
+                                                                 .config = config,
+                                                                 .raft = raft,
+                                                                 .sessions = sessions,
+                                                                 .cluster = *cluster,
+                                                                 .keeper = *authority});
     upkeep = std::make_unique<Upkeep>(
         Upkeep::Parts{.executor = executor,
                       .raft = raft,
                       .sessions = sessions,
                       .cluster = *cluster,
+                      .authority = *authority_upkeep,
                       .version = version,
                       .autopilot = {.dead_after = config.dead_server_after}});
     snapshots = std::make_unique<SnapshotKeeper>(
@@ -197,6 +215,7 @@ Result<void> Server::Parts::assemble() {
                                            .sessions = sessions,
                                            .hub = hub,
                                            .authority = *authority,
+                                           .authority_upkeep = *authority_upkeep,
                                            .cluster = *cluster,
                                            .upkeep = *upkeep,
                                            .snapshots = *snapshots,
@@ -229,6 +248,7 @@ void Server::Parts::serve() {
     };
     rpc::Methods methods = api->network_methods();
     cluster->add_to(methods);
+    authority_upkeep->add_to(methods);
     upkeep->add_to(methods);
     tasks.spawn(rpc::serve(std::move(*network), std::move(methods),
                            {.max_connections = limits::server_connections,
@@ -251,6 +271,7 @@ io::Task<Result<void>> Server::run() {
     parts.serve();
     parts.cluster->start();
     parts.upkeep->start();
+    parts.authority_upkeep->start();
     parts.tasks.spawn(parts.sessions.supervise());
     parts.tasks.spawn(parts.authority->keep_renewed());
     parts.tasks.spawn(parts.snapshots->run());
@@ -261,6 +282,7 @@ io::Task<Result<void>> Server::run() {
     // While the others can still be talked to: they are given the leadership and what is under way.
     co_await parts.raft.stop(storing_timeout);
     parts.upkeep->cancel();
+    parts.authority_upkeep->cancel();
     parts.cluster->end_streams();
     parts.hub.close();
     parts.tasks.cancel();
@@ -268,6 +290,7 @@ io::Task<Result<void>> Server::run() {
     co_await parts.sessions.join();
     parts.cluster->cancel();
     co_await parts.upkeep->join();
+    co_await parts.authority_upkeep->join();
     co_await parts.cluster->join();
     co_await asio::this_coro::throw_if_cancelled(true);
     if (parts.raft.failure()) co_return fail(*parts.raft.failure());
@@ -275,16 +298,7 @@ io::Task<Result<void>> Server::run() {
 }
 
 void Server::Parts::reload_authority() {
-    if (authority == nullptr) return; // still opening
-    const model::TrustDomain* domain = raft.registry().tables().trust();
-    if (domain == nullptr || *domain == used_domain) return;
-    used_domain = *domain;
-    const Result<void> done = authority->reload(*domain, io::wall_now());
-    if (done) {
-        log::info("the certificate authority is new", {});
-    } else {
-        log::error("the old certificate authority is still used", {{"error", done.error()}});
-    }
+    if (authority_upkeep) authority_upkeep->changed(); // else still opening
 }
 
 // A server that can no longer write had better be started again.
@@ -306,7 +320,7 @@ const std::string& Server::socket() const {
     return parts_->config.socket;
 }
 const model::TrustDomain& Server::trust_domain() const {
-    return parts_->used_domain;
+    return parts_->authority->rows().domain;
 }
 RaftStatus Server::raft_status() const {
     return parts_->raft.status();

@@ -126,8 +126,17 @@ struct Attempt {
     ca::JoinTokenText token;
     raft::ServerId id = raft::no_server;
     std::string own_secret;
+    std::optional<ca::SealingKey> sealing_key; // that the operator brought
     tls::CredentialsPtr credentials;
 };
+
+Result<std::optional<ca::SealingKey>> brought_sealing_key(const config::ServerConfig& config) {
+    const SealingKeyPlace place = sealing_key_place(config);
+    if (!place.from_operator()) return std::optional<ca::SealingKey>();
+    Result<ca::SealingKey> key = read_sealing_key(place);
+    if (!key) return fail(std::move(key.error()));
+    return std::optional(std::move(*key));
+}
 
 v1::ServerJoinRequest make_request(const Attempt& attempt, const ServerJoinOptions& options,
                                    const Endpoint& asked) {
@@ -135,6 +144,7 @@ v1::ServerJoinRequest make_request(const Attempt& attempt, const ServerJoinOptio
     request.set_token_id(attempt.token.id);
     request.set_token_secret(attempt.token.secret);
     request.set_own_secret(attempt.own_secret);
+    if (attempt.sealing_key) request.set_sealing_key_id(attempt.sealing_key->id());
     *request.mutable_server() = model::to_proto(
         model::Server{.id = attempt.id,
                       .name = attempt.token.server,
@@ -175,6 +185,21 @@ io::Task<Result<v1::ServerJoinResponse>> ask_in_turn(const Attempt& attempt,
     co_return fail(code, std::move(reasons));
 }
 
+// The signing key and its certificates, whichever way they came.
+Result<ca::OpenSigner> received_signer(const v1::ServerJoinResponse& response,
+                                       const Welcome& welcome, const Attempt& attempt) {
+    if (!welcome.authority) {
+        return ca::OpenSigner{.root = welcome.domain.roots.front(),
+                              .chain = {welcome.domain.intermediates.front()},
+                              .root_key = {},
+                              .key = {response.intermediate_key()}};
+    }
+    if (attempt.sealing_key) return ca::open(welcome.authority->active, *attempt.sealing_key);
+    const Result<ca::SealingKey> key = ca::SealingKey::parse(response.sealing_key());
+    if (!key) return fail(key.error());
+    return ca::open(welcome.authority->active, *key);
+}
+
 // Believed only if the keys are those of the authority that the token pins.
 Result<Welcome> accept(const v1::ServerJoinResponse& response, const Attempt& attempt) {
     Result<Welcome> welcome = read_welcome(response.welcome());
@@ -182,21 +207,33 @@ Result<Welcome> accept(const v1::ServerJoinResponse& response, const Attempt& at
     const model::TrustDomain& domain = welcome->domain;
     if (domain.intermediates.empty() || !has_pinned_root(domain, attempt.token.root_pin))
         return fail(ErrorCode::corrupt, "its root is not the one the token names");
-    const Result<ca::Authority> authority =
-        ca::Authority::load(domain.name, domain.roots.front(), domain.intermediates.front(),
-                            response.intermediate_key());
+    Result<ca::OpenSigner> signer = received_signer(response, *welcome, attempt);
+    if (!signer) return fail(std::move(signer.error()), "the authority it gave");
+    const Result<ca::Authority> authority = ca::Authority::load(
+        domain.name, std::move(signer->root), std::move(signer->chain), signer->key.text());
     if (!authority) return fail(authority.error(), "the authority it gave");
     return welcome;
 }
 
-Result<void> keep(const std::string& data_dir, const v1::ServerJoinResponse& response,
+Result<void> keep_keys(const config::ServerConfig& config, const v1::ServerJoinResponse& response,
+                       const Welcome& welcome) {
+    if (!welcome.authority) {
+        return store_authority(config.data_dir,
+                               {.root_der = welcome.domain.roots.front(),
+                                .root_key_pem = response.root_key(),
+                                .intermediate_der = welcome.domain.intermediates.front(),
+                                .intermediate_key_pem = response.intermediate_key()});
+    }
+    if (response.sealing_key().empty()) return {};
+    const Result<ca::SealingKey> key = ca::SealingKey::parse(response.sealing_key());
+    if (!key) return fail(key.error());
+    return store_sealing_key(sealing_key_place(config), *key);
+}
+
+Result<void> keep(const config::ServerConfig& config, const v1::ServerJoinResponse& response,
                   const Welcome& welcome) {
-    Result<void> stored =
-        store_authority(data_dir, {.root_der = welcome.domain.roots.front(),
-                                   .root_key_pem = response.root_key(),
-                                   .intermediate_der = welcome.domain.intermediates.front(),
-                                   .intermediate_key_pem = response.intermediate_key()});
-    if (!stored) return stored;
+    const std::string& data_dir = config.data_dir;
+    if (Result<void> stored = keep_keys(config, response, welcome); !stored) return stored;
     if (Result<void> joined = store_welcome(data_dir, response.welcome()); !joined) return joined;
     return host::remove_file(own_secret_file(data_dir));
 }
@@ -214,6 +251,8 @@ io::Task<Result<ServerJoinResult>> join_cluster(ServerJoinOptions options) {
         co_return fail(ErrorCode::failed_precondition,
                        "the token expired at " + format_time(token->expires_at));
     }
+    Result<std::optional<ca::SealingKey>> sealing_key = brought_sealing_key(options.config);
+    if (!sealing_key) co_return fail(std::move(sealing_key.error()));
     Result<Storage> storage = open_storage(data_dir);
     if (!storage) co_return fail(std::move(storage.error()));
     const Result<raft::ServerId> id = own_id(*storage);
@@ -226,12 +265,13 @@ io::Task<Result<ServerJoinResult>> join_cluster(ServerJoinOptions options) {
     const Attempt attempt{.token = std::move(*token),
                           .id = *id,
                           .own_secret = std::move(*secret),
+                          .sealing_key = std::move(*sealing_key),
                           .credentials = std::move(*credentials)};
     const Result<v1::ServerJoinResponse> response = co_await ask_in_turn(attempt, options);
     if (!response) co_return fail(response.error());
     const Result<Welcome> welcome = accept(*response, attempt);
     if (!welcome) co_return fail(welcome.error());
-    if (Result<void> kept = keep(data_dir, *response, *welcome); !kept)
+    if (Result<void> kept = keep(options.config, *response, *welcome); !kept)
         co_return fail(std::move(kept.error()), "storing what a member needs");
     ServerJoinResult result{.server = attempt.token.server,
                             .trust_domain = welcome->domain.name,

@@ -79,8 +79,23 @@ void Api::add_warnings(v1::ServerStatusResponse& status, WallTime now) const {
     const AuthorityKeeper::Expiries expiries = parts_.authority.expiries();
     const WallTime lifetime = parts_.config.certificate_lifetime.count();
     warn_of_expiry(status, "this server's certificate", expiries.certificate, now, lifetime / 4);
-    warn_of_expiry(status, "the intermediate certificate", expiries.intermediate, now, 30 * day_ms);
-    warn_of_expiry(status, "the root certificate", expiries.root, now, 365 * day_ms);
+    const model::Authority* authority = tables().authority();
+    if (authority != nullptr) {
+        for (std::string& warning : ca::expiry_warnings(*authority, now))
+            status.add_warnings(std::move(warning));
+    } else { // a mesh with the keys in files
+        warn_of_expiry(status, "the intermediate certificate", expiries.intermediate, now,
+                       30 * day_ms);
+        warn_of_expiry(status, "the root certificate", expiries.root, now, 365 * day_ms);
+    }
+    if (const std::string& trouble = parts_.authority_upkeep.trouble(); !trouble.empty())
+        status.add_warnings("this server signs with an older authority: " + trouble);
+    const bool publishing =
+        authority != nullptr && authority->phase == model::RotationPhase::publishing;
+    if (publishing && parts_.raft.leads()) {
+        if (const std::string waits = parts_.authority_upkeep.waits_for(); !waits.empty())
+            status.add_warnings("the change of the root waits: " + waits);
+    }
     for (const auto& [subject, row] : tables().rows(model::Kind::quarantine)) {
         const auto* quarantine = std::get_if<model::Quarantine>(row.value.get());
         status.add_warnings(

@@ -73,6 +73,7 @@ io::Task<Result<std::string>> Upkeep::take_leases(const rpc::Caller& caller, std
                              .left = lease.left()});
     }
     parts_.sessions.take(std::move(sightings));
+    parts_.authority.take(report);
     v1::LeaseReceipt receipt;
     receipt.set_index(parts_.raft.registry().index());
     co_return receipt.SerializeAsString();

@@ -16,6 +16,7 @@
 #include "io/task_group.h"
 #include "rpc/server.h"
 #include "server/access.h"
+#include "server/authority_upkeep.h"
 #include "server/autopilot.h"
 #include "server/cluster.h"
 #include "server/raft_node.h"
@@ -32,6 +33,7 @@ class Upkeep {
         RaftNode& raft;
         Sessions& sessions;
         Cluster& cluster;
+        AuthorityUpkeep& authority;
         std::string version;
         AutopilotOptions autopilot{};
     };

@@ -44,6 +44,7 @@ io::Task<void> Upkeep::keep_current() {
 std::string Upkeep::lease_report(Clock::time_point now) const {
     v1::LeaseReport report;
     report.set_from(parts_.raft.id());
+    parts_.authority.add_to(report);
     for (const LeaseTable::Sighting& sighting : parts_.sessions.sightings()) {
         const auto silent =
             std::chrono::duration_cast<std::chrono::milliseconds>(now - sighting.at);

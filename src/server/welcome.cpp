@@ -22,6 +22,12 @@ Result<Welcome> read_welcome(const v1::ClusterWelcome& message) {
     Result<model::TrustDomain> domain = model::from_proto(message.domain());
     if (!domain) return fail(std::move(domain.error()));
     Welcome welcome{.domain = std::move(*domain), .servers = {}, .index = message.index()};
+    if (message.has_authority()) {
+        Result<model::Authority> authority = model::from_proto(message.authority());
+        if (!authority) return fail(std::move(authority.error()));
+        welcome.authority = std::move(*authority);
+        welcome.authority_index = message.authority_index();
+    }
     if (message.servers_size() > static_cast<int>(limits::servers))
         return fail(ErrorCode::invalid, "it names more servers than a cluster has");
     for (const v1::Server& each : message.servers()) {

@@ -21,6 +21,8 @@ struct Welcome {
     model::TrustDomain domain;
     std::vector<model::Server> servers; // this one among them
     std::uint64_t index = 0;            // of the registry that said so
+    std::optional<model::Authority> authority{};
+    std::uint64_t authority_index = 0;
 };
 [[nodiscard]] Membership membership_of(const Welcome& welcome);
 // Nothing: this server did not join; it was made by init, or is nothing yet.

@@ -1,6 +1,7 @@
 #include "tls/credentials.h"
 
 #include <format>
+#include <ranges>
 
 #include "base/limits.h"
 #include "tls/loaded_credentials.h"
@@ -69,7 +70,8 @@ Result<void> Credentials::load_trust() {
     for (const mbedtls_x509_crt* root = trusted_.get(); root != nullptr; root = root->next)
         if (root->MBEDTLS_PRIVATE(ca_istrue) == 0)
             return fail(ErrorCode::invalid, "trusted root: not the certificate of an authority");
-    for (const std::string& der : options_.trust.intermediates)
+    // In a chain the one nearest to the root comes last.
+    for (const std::string& der : options_.trust.intermediates | std::views::reverse)
         if (auto done = load_intermediate(der); !done)
             return fail(std::move(done.error()), "intermediate certificate");
     return {};

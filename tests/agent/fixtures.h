@@ -58,8 +58,9 @@ class TestAuthority {
   public:
     explicit TestAuthority(const std::string& trust_domain = "test.local")
         : made_(value_of(ca::create_authority(trust_domain, io::wall_now()))),
-          authority_(value_of(ca::Authority::load(
-              trust_domain, made_.root_der, made_.intermediate_der, made_.intermediate_key_pem))) {}
+          authority_(
+              value_of(ca::Authority::load(trust_domain, made_.root_der, {made_.intermediate_der},
+                                           made_.intermediate_key_pem))) {}
 
     [[nodiscard]] model::Identity id(model::IdentityKind kind, const std::string& name) const {
         return {.trust_domain = authority_.trust_domain(), .kind = kind, .name = name};

@@ -29,7 +29,7 @@ const NewAuthority& made() {
 }
 
 Authority loaded() {
-    return Authority::load("hawser.local", made().root_der, made().intermediate_der,
+    return Authority::load("hawser.local", made().root_der, {made().intermediate_der},
                            made().intermediate_key_pem)
         .value();
 }
@@ -117,7 +117,7 @@ TEST_CASE("an authority of unmatched parts is refused, each with its reason") {
     const NewAuthority other = create_authority("hawser.local", now).value();
     const auto load = [](const std::string& root, const std::string& intermediate,
                          const std::string& key) {
-        const auto result = Authority::load("hawser.local", root, intermediate, key);
+        const auto result = Authority::load("hawser.local", root, {intermediate}, key);
         return result ? "loaded" : result.error().message;
     };
     const NewAuthority& own = made();
@@ -140,5 +140,5 @@ TEST_CASE("an authority of unmatched parts is refused, each with its reason") {
     CHECK(load(leaf.value()[0], own.intermediate_der, own.intermediate_key_pem) ==
           "root: not the certificate of an authority");
     CHECK_FALSE(
-        Authority::load("Bad", own.root_der, own.intermediate_der, own.intermediate_key_pem));
+        Authority::load("Bad", own.root_der, {own.intermediate_der}, own.intermediate_key_pem));
 }

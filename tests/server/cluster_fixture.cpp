@@ -43,7 +43,7 @@ TestAuthority::TestAuthority() {
     Result<ca::NewAuthority> made = ca::create_authority(trust_domain, io::wall_now());
     REQUIRE(made.has_value());
     Result<ca::Authority> loaded = ca::Authority::load(
-        trust_domain, made->root_der, made->intermediate_der, made->intermediate_key_pem);
+        trust_domain, made->root_der, {made->intermediate_der}, made->intermediate_key_pem);
     REQUIRE(loaded.has_value());
     authority_ = std::move(*loaded);
 }

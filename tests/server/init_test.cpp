@@ -2,7 +2,11 @@
 #include <fstream>
 
 #include "base/bytes.h"
+#include "ca/authority.h"
+#include "io/clock.h"
 #include "server/mesh_fixture.h"
+#include "server/sealing_keys.h"
+#include "server/secret_files.h"
 
 namespace hawser::server::test {
 
@@ -37,8 +41,7 @@ TEST_CASE("init makes a trust domain, keys that only the owner may read, and one
     CHECK(made->trust_domain == "example.test");
     CHECK(made->data_dir == config.data_dir);
     CHECK(ca::OperatorTokenText::parse(made->operator_token).has_value());
-    for (const std::string name : {"ca/root.key", "ca/intermediate.key", "ca/root.pem",
-                                   "ca/intermediate.pem", "log.db", "state.db"}) {
+    for (const std::string name : {"ca/sealing.key", "log.db", "state.db"}) {
         CAPTURE(name);
         CHECK(mode_of(config.data_dir + "/" + name) == 0600);
     }
@@ -54,12 +57,17 @@ TEST_CASE("init makes a trust domain, keys that only the owner may read, and one
     CHECK(to_hex(as_bytes(tls::sha256(as_bytes(domain.roots.at(0))))) == made->root_sha256);
     CHECK(domain.intermediates.size() == 1);
     CHECK((*server)->endpoint().port != 0);
-    // The token is stored as its hash only.
+    // For people; the keys are in the registry, sealed.
+    CHECK(mode_of(config.data_dir + "/ca/root.pem") == 0600);
+    CHECK(mode_of(config.data_dir + "/ca/intermediate.pem") == 0600);
+    CHECK_FALSE(std::filesystem::exists(config.data_dir + "/ca/root.key"));
+    // The token is stored as its hash only, and no private key as it is.
     for (const std::string name : {"log.db", "log.db-wal", "state.db", "state.db-wal"}) {
         std::ifstream file(config.data_dir + "/" + name, std::ios::binary);
         const std::string bytes((std::istreambuf_iterator<char>(file)), {});
         const std::string secret = ca::OperatorTokenText::parse(made->operator_token)->secret;
         CHECK(bytes.find(secret) == std::string::npos);
+        CHECK(bytes.find("PRIVATE KEY") == std::string::npos);
     }
 }
 
@@ -68,14 +76,14 @@ TEST_CASE("a second init is refused and changes nothing") {
     const config::ServerConfig config = make_config(directory);
     REQUIRE(init(config).has_value());
     REQUIRE(token_shown(config.data_dir).has_value());
-    std::ifstream before(config.data_dir + "/ca/root.key");
+    std::ifstream before(config.data_dir + "/ca/sealing.key");
     const std::string key((std::istreambuf_iterator<char>(before)), {});
     const Result<InitResult> again = init(config);
     REQUIRE_FALSE(again.has_value());
     CHECK(again.error().code == ErrorCode::already_exists);
     CHECK(again.error().message.find("already holds the trust domain 'example.test'") !=
           std::string::npos);
-    std::ifstream after(config.data_dir + "/ca/root.key");
+    std::ifstream after(config.data_dir + "/ca/sealing.key");
     CHECK(std::string((std::istreambuf_iterator<char>(after)), {}) == key);
 }
 
@@ -111,8 +119,7 @@ TEST_CASE("an init that stopped half way is simply run again") {
         Result<Storage> storage = open_storage(config.data_dir);
         REQUIRE(storage.has_value()); // made the directory, and no more
     }
-    std::filesystem::create_directory(config.data_dir + "/ca");
-    std::ofstream(config.data_dir + "/ca/root.key") << "left behind";
+    REQUIRE(read_or_make_sealing_key(sealing_key_place(config)).has_value());
     std::ofstream(config.data_dir + "/operator-token") << "left behind";
     CHECK(init(config).has_value());
 }
@@ -137,22 +144,51 @@ TEST_CASE("a server without a trust domain says what to do") {
     CHECK(server.error().message.find("run hawser init first") != std::string::npos);
 }
 
-TEST_CASE("a server with a key that is not its intermediate's does not start") {
+TEST_CASE("a server without the right sealing key does not start, and says which it looked at") {
     const TemporaryDirectory directory;
-    const config::ServerConfig config = make_config(directory);
-    REQUIRE(init(config).has_value());
-    const std::string key = config.data_dir + "/ca/intermediate.key";
+    config::ServerConfig config = make_config(directory);
+    std::string key = config.data_dir + "/ca/sealing.key";
+    SUBCASE("its own") {}
+    SUBCASE("one that the operator brings") {
+        key = directory.file("brought");
+        config.ca.sealing_key_file = key;
+        CHECK(init(config).error().message.contains(key)); // nobody makes it
+        REQUIRE(write_secret_file(key, ca::SealingKey::make().to_text()));
+    }
+    const Result<InitResult> made = init(config);
+    if (!made) FAIL(made.error().message);
+    CHECK(std::filesystem::exists(config.data_dir + "/ca/sealing.key") ==
+          !config.ca.sealing_key_file.has_value());
     LoopRunner runner;
-    SUBCASE("another key") {
-        std::ofstream(key, std::ios::trunc) << *tls::generate_key_pem();
-        CHECK_FALSE(open(runner, config).has_value());
-    }
-    SUBCASE("no key") {
-        std::filesystem::remove(key);
-        const auto server = open(runner, config);
-        REQUIRE_FALSE(server.has_value());
-        CHECK(server.error().message.find("intermediate.key") != std::string::npos);
-    }
+    const std::string right = read_sealing_key(sealing_key_place(config))->id();
+    const ca::SealingKey other = ca::SealingKey::make();
+    REQUIRE(write_secret_file(key, other.to_text()));
+    const auto wrong = open(runner, config);
+    REQUIRE_FALSE(wrong.has_value());
+    CHECK(wrong.error().message.contains("opening the authority's keys with " + key));
+    CHECK(wrong.error().message.contains("sealed under the key " + right));
+    CHECK(wrong.error().message.contains("this one is " + other.id()));
+    std::filesystem::remove(key);
+    const auto none = open(runner, config);
+    REQUIRE_FALSE(none.has_value());
+    CHECK(none.error().message.contains(key));
+}
+
+TEST_CASE("init takes an operator's own authority, or says what is wrong with it") {
+    const TemporaryDirectory directory;
+    config::ServerConfig config = make_config(directory);
+    config.ca.cert_file = directory.file("root.pem");
+    config.ca.cert_key_file = directory.file("root.key");
+    const ca::NewAuthority own = ca::create_authority("other.example", io::wall_now()).value();
+    REQUIRE(write_secret_file(*config.ca.cert_file, tls::to_pem(as_bytes(own.root_der))));
+    REQUIRE(write_secret_file(*config.ca.cert_key_file, own.intermediate_key_pem));
+    CHECK(init(config).error().message.contains("the private key is of another certificate"));
+    REQUIRE(write_secret_file(*config.ca.cert_key_file, own.root_key_pem));
+    const Result<InitResult> made = init(config);
+    if (!made) FAIL(made.error().message);
+    CHECK(made->root_sha256 == to_hex(as_bytes(tls::sha256(as_bytes(own.root_der)))));
+    LoopRunner runner;
+    CHECK(open(runner, config).has_value());
 }
 
 TEST_CASE("a server that cannot listen says where") {

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "model/command.h"
 #include "model/proto/cluster.pb.h"
+#include "server/authority_keeper.h"
 #include "server/mesh_fixture.h"
 #include "server/recover.h"
 #include "server/secret_files.h"
@@ -154,7 +155,9 @@ TEST_CASE("a used token gives the authority's keys to nobody but its user") {
     const std::string token = server_token(mesh, "s2");
     const auto first = ask_to_join(mesh, join_request(token, 7, std::string(32, 'a')));
     if (!first) FAIL(first.error().message);
-    CHECK_FALSE(first->intermediate_key().empty());
+    CHECK(first->intermediate_key().empty()); // sealed, in the welcome
+    CHECK(ca::SealingKey::parse(first->sealing_key())->id() ==
+          first->welcome().authority().sealing_key_id());
     const auto again = ask_to_join(mesh, join_request(token, 7, std::string(32, 'a')));
     if (!again) FAIL(again.error().message);
     CHECK(again->SerializeAsString() == first->SerializeAsString());
@@ -169,6 +172,51 @@ TEST_CASE("a used token gives the authority's keys to nobody but its user") {
     CHECK(refused(7, ""));
     CHECK(refused(8, std::string(32, 'a')));
     CHECK(mesh.server->registry().tables().server(8) == nullptr);
+}
+
+TEST_CASE("where the operator brings the sealing key, a new server must have it first") {
+    MeshFixture mesh;
+    mesh.stop_server();
+    const std::string own = mesh.config.data_dir + "/ca/sealing.key";
+    const std::string file = mesh.directory.file("ca.key"), other = mesh.directory.file("other");
+    std::filesystem::rename(own, file);
+    REQUIRE(write_secret_file(other, ca::SealingKey::make().to_text()));
+    mesh.config.ca.sealing_key_file = file;
+    mesh.start_server();
+    FurtherServer second(mesh, "s2");
+    const std::string token = server_token(mesh, "s2");
+    second.config.ca.sealing_key_file.reset();
+    CHECK(second.join(token).error().message.contains("operator's to bring"));
+    second.config.ca.sealing_key_file = other;
+    CHECK(second.join(token).error().message.contains("the new server has "));
+    second.config.ca.sealing_key_file = file; // the token was not used up
+    const Result<ServerJoinResult> joined = second.join(token);
+    if (!joined) FAIL(joined.error().message);
+    CHECK_FALSE(std::filesystem::exists(second.config.data_dir + "/ca/sealing.key"));
+    second.start();
+    mesh.runner.until([&] { return voters(mesh) == 2; });
+}
+
+TEST_CASE("a server that has only the key files of before asks the others for the sealing key") {
+    MeshFixture mesh;
+    FurtherServer second(mesh, "s2");
+    REQUIRE(second.join(server_token(mesh, "s2")).has_value());
+    second.start();
+    mesh.runner.until([&] { return voters(mesh) == 2; });
+    second.stop();
+    const std::string folder = second.config.data_dir + "/ca";
+    const ca::OpenSigner signer = ca::open(mesh.server->registry().tables().authority()->active,
+                                           read_sealing_key(sealing_key_place(mesh.config)).value())
+                                      .value();
+    std::filesystem::remove(folder + "/sealing.key");
+    REQUIRE(store_authority(second.config.data_dir, {.root_der = signer.root,
+                                                     .root_key_pem = signer.root_key.text(),
+                                                     .intermediate_der = signer.chain.front(),
+                                                     .intermediate_key_pem = signer.key.text()}));
+    second.start();
+    mesh.runner.until([&] { return !std::filesystem::exists(folder + "/intermediate.key"); });
+    CHECK(read_secret_file(folder + "/sealing.key").value() ==
+          read_secret_file(mesh.config.data_dir + "/ca/sealing.key").value());
 }
 
 TEST_CASE("a server that shows no secret joins, once") {

@@ -1,6 +1,8 @@
 // A mesh that goes on from an older copy of its registry.
 #include "server/restore.h"
 
+#include <fstream>
+
 #include "model/proto/cluster.pb.h"
 #include "server/mesh_fixture.h"
 #include "store/snapshot_file.h"
@@ -78,7 +80,7 @@ TEST_CASE("a mesh goes on from a snapshot, and its agents forget what came after
     CHECK(mesh.apply({make_service("newer")}).has_value());
 }
 
-TEST_CASE("a snapshot is restored with the keys of its own mesh only") {
+TEST_CASE("a snapshot is restored with the sealing key of its own mesh only") {
     MeshFixture mesh, other;
     const std::string file = mesh.directory.file("saved");
     save(mesh, file);
@@ -87,7 +89,11 @@ TEST_CASE("a snapshot is restored with the keys of its own mesh only") {
     const Result<RestoreResult> wrong =
         restore_snapshot(config, file, other.config.data_dir + "/ca");
     REQUIRE_FALSE(wrong);
-    CHECK(wrong.error().message.contains("private key is of another certificate"));
+    CHECK(wrong.error().message.contains("it is sealed under the key "));
+    // Nobody who has the snapshot alone has the keys.
+    std::ifstream saved(file, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(saved)), {});
+    CHECK(bytes.find("PRIVATE KEY") == std::string::npos);
 }
 
 } // namespace hawser::server::test
