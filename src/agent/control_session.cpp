@@ -255,6 +255,7 @@ Result<void> ControlSession::take_changes(Connection& connection, const v1::Mesh
     if (!connection.complete) {
         connection.complete = true;
         servers_.worked(connection.server);
+        told_.erase(connection.server);
         state_.server = connection.server;
         state_.since = io::wall_now();
         state_.heard = true;
@@ -304,7 +305,8 @@ v1::AgentMessage ControlSession::next_message(Connection& connection) {
         connection.greeted = true;
         message.mutable_hello()->set_version(options_.version);
         message.mutable_hello()->set_have_index(mesh_.index());
-        message.mutable_hello()->set_epoch(mesh_.snapshot()->trust().epoch);
+        message.mutable_hello()->set_epoch(mesh_.epoch());
+        message.mutable_hello()->set_epoch_since_ms(mesh_.epoch_since());
     } else if (registration_waits_) {
         registration_waits_ = false;
         ++state_.sent_registrations;
@@ -319,14 +321,19 @@ v1::AgentMessage ControlSession::next_message(Connection& connection) {
 void ControlSession::ended(const Endpoint& server, const Error& why, Outcome outcome) {
     if (outcome == Outcome::left) return;
     std::string text = ServerList::explain(server, why);
-    // Servers that stay away are worth one line, not one per try.
+    // Servers that stay away are worth one line each, not one per try.
+    std::erase_if(told_, [this](const auto& one) {
+        return !std::ranges::contains(servers_.all(), one.first);
+    });
+    std::string& told = told_[server];
     if (outcome == Outcome::lost) {
         log::warn("lost the server; serving from what is known",
                   {{"server", server.to_string()}, {"error", why}});
-    } else if (text != state_.last_error) {
+    } else if (text != told) {
         log::warn("a server can't be used; trying on",
                   {{"server", server.to_string()}, {"error", why}});
     }
+    told = text;
     state_.last_error = std::move(text);
 }
 

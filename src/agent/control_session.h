@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -101,6 +102,7 @@ class ControlSession {
     ServerList& servers_;
     Random random_;
     ControlState state_;
+    std::map<Endpoint, std::string> told_; // what was said of a server since it last worked
     bool registration_waits_ = false;
     bool stopping_ = false;
     std::uint64_t enforced_ = 0;

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/units.h"
 #include "model/codec.h"
 
 namespace hawser::agent {
@@ -38,6 +39,7 @@ Result<bool> MeshState::take(const v1::MeshChanges& batch) {
         return fail(ErrorCode::corrupt,
                     std::format("changes lead back from index {} to {}", index(), batch.index()));
     }
+    builder_.heard_of_join(batch.newest_join_ms());
     commit(batch.index());
     return true;
 }
@@ -53,20 +55,35 @@ Result<void> MeshState::stage(const v1::Change& message) {
     if (change->kind == model::Kind::trust_domain) {
         if (change->deleted()) return fail(ErrorCode::corrupt, "the trust domain was deleted");
         const auto& domain = std::get<model::TrustDomain>(*change->value);
-        if (domain.name != trust_domain_) {
-            return fail(ErrorCode::corrupt, "the state of another trust domain, " +
-                                                quote(domain.name) + " instead of " +
-                                                quote(trust_domain_));
-        }
+        if (auto checked = check(domain); !checked) return checked;
     }
     staged_.push_back(std::move(*change));
     return {};
 }
 
+Result<void> MeshState::check(const model::TrustDomain& domain) const {
+    if (domain.name != trust_domain_) {
+        return fail(ErrorCode::corrupt, "the state of another trust domain, " + quote(domain.name) +
+                                            " instead of " + quote(trust_domain_));
+    }
+    if (domain.epoch == epoch_ || domain.epoch_since >= epoch_since_) return {};
+    return fail(ErrorCode::failed_precondition,
+                std::format("its registry was given up: this agent follows the one that goes on "
+                            "since {}. Stop that server. If it is to go on from there: hawser "
+                            "server recover",
+                            format_time(epoch_since_)));
+}
+
 void MeshState::commit(std::uint64_t index) {
     const bool nothing_new = staged_.empty() && !staged_reset_ && index == builder_.index();
     if (staged_reset_) builder_.reset();
-    for (const model::Change& change : staged_) builder_.apply(change);
+    for (const model::Change& change : staged_) {
+        builder_.apply(change);
+        if (change.kind != model::Kind::trust_domain) continue;
+        const auto& domain = std::get<model::TrustDomain>(*change.value);
+        epoch_ = domain.epoch;
+        epoch_since_ = domain.epoch_since;
+    }
     builder_.set_index(index);
     forget_incomplete();
     if (!nothing_new) snapshot_.reset();
@@ -88,6 +105,7 @@ v1::MeshChanges MeshState::dump() const {
     all.set_reset(true);
     all.set_complete(true);
     all.set_index(index());
+    all.set_newest_join_ms(builder_.newest_join());
     for (const model::Change& change : builder_.rows())
         *all.add_changes() = model::to_proto(change);
     return all;

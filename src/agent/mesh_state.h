@@ -16,7 +16,8 @@ namespace hawser::agent {
 
 class MeshState {
   public:
-    // Changes of another trust domain's row are refused.
+    // Changes of another trust domain's row are refused, and of an epoch older than the newest that
+    // was followed.
     explicit MeshState(std::string trust_domain);
 
     // true: complete, snapshot() is new. An error says what is wrong with the batch; the peer that
@@ -36,15 +37,21 @@ class MeshState {
     [[nodiscard]] std::vector<model::Change> rows(model::Kind kind) const {
         return builder_.rows(kind);
     }
-    // All of it as one batch that take() accepts.
+    // Its history of the mesh: never an older one again. Of the last complete state.
+    [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+    [[nodiscard]] WallTime epoch_since() const { return epoch_since_; }
+    // All of it as one batch that take() accepts, with what is known of nodes that are gone.
     [[nodiscard]] v1::MeshChanges dump() const;
 
   private:
     [[nodiscard]] Result<void> stage(const v1::Change& message);
+    [[nodiscard]] Result<void> check(const model::TrustDomain& domain) const;
     void commit(std::uint64_t index);
 
     std::string trust_domain_;
     model::SnapshotBuilder builder_;
+    std::uint64_t epoch_ = 0;
+    WallTime epoch_since_ = 0;
     mutable model::SnapshotPtr snapshot_; // null: to be made
     std::vector<model::Change> staged_;
     bool staged_reset_ = false;

@@ -58,7 +58,7 @@ void SnapshotBuilder::apply(const Change& change) {
         rows_.erase(key);
     } else if (kind_of(*change.value) == change.kind) {
         if (const auto* node = std::get_if<Node>(change.value.get()))
-            newest_join_ = std::max(newest_join_, node->joined_at);
+            heard_of_join(node->joined_at);
         rows_.insert_or_assign(std::move(key), change);
     }
 }

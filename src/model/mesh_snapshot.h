@@ -2,6 +2,7 @@
 // each batch of changes. Lookups on the data path are one hash probe and allocate nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -97,6 +98,9 @@ class SnapshotBuilder {
     void reset();                     // forget everything but newest_join
     void apply(const Change& change); // kinds agents do not see are ignored
     void set_index(std::uint64_t index) { index_ = index; }
+    // A node that joined then was heard of, though its row may be gone.
+    void heard_of_join(WallTime time) { newest_join_ = std::max(newest_join_, time); }
+    [[nodiscard]] WallTime newest_join() const { return newest_join_; }
     [[nodiscard]] std::uint64_t index() const { return index_; }
     [[nodiscard]] SnapshotPtr build() const;
     // Every row held, as changes: for the cache on disk.

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/limits.h"
+#include "base/units.h"
 #include "io/clock.h"
 #include "io/task_group.h"
 #include "log/log.h"
@@ -57,6 +58,7 @@ io::Task<Result<void>> AgentSession::run() {
     // The agent may know more than this server does, from one that is not behind.
     if (Result<void> current = co_await parts_.raft.read_barrier(longest_catch_up); !current)
         co_return fail(std::move(current.error()), "this server is not up to date");
+    if (Result<void> followed = check_not_superseded(); !followed) co_return followed;
     if (Result<void> held = check_nothing_was_lost(); !held) co_return held;
     // Meanwhile the server may have begun to stop: nobody would end this session any more.
     if (Result<void> serving = parts_.sessions.serving(); !serving) co_return serving;
@@ -98,11 +100,23 @@ io::Task<Result<void>> AgentSession::read_hello() {
     const model::TrustDomain* domain = parts_.raft.registry().tables().trust();
     other_history_ = domain == nullptr || hello.epoch() != domain->epoch;
     sent_index_ = hello.have_index();
+    followed_since_ = hello.epoch_since_ms();
     log::info("an agent connected", {{"node", stream_.node},
                                      {"peer", stream_.remote},
                                      {"version", printable(hello.version(), 64)},
                                      {"have_index", sent_index_}});
     co_return Result<void>();
+}
+
+// Servers that were given up and come back may well be a majority of what they were of.
+Result<void> AgentSession::check_not_superseded() const {
+    const model::TrustDomain* domain = parts_.raft.registry().tables().trust();
+    if (!other_history_ || domain == nullptr || domain->epoch_since >= followed_since_) return {};
+    return fail(ErrorCode::unavailable,
+                std::format("this registry was given up: the agent follows the one that goes on "
+                            "since {}. Stop this server. If it is to go on from here: hawser "
+                            "server recover",
+                            format_time(followed_since_)));
 }
 
 // All that is committed is here by now. An agent that saw more of this very history proves that

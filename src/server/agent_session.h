@@ -44,6 +44,7 @@ class AgentSession {
 
   private:
     [[nodiscard]] io::Task<Result<void>> read_hello();
+    [[nodiscard]] Result<void> check_not_superseded() const;
     [[nodiscard]] Result<void> check_nothing_was_lost() const;
     [[nodiscard]] io::Task<Result<void>> read_messages();
     [[nodiscard]] io::Task<Result<std::optional<v1::AgentMessage>>> read_message();
@@ -68,7 +69,8 @@ class AgentSession {
     std::deque<v1::ServerMessage> answers_; // to registrations; one is asked at a time
     std::uint64_t sent_index_ = 0;          // what the agent has once it read everything sent
     bool sent_anything_ = false;
-    bool other_history_ = false; // what the agent has is not of this registry's history
+    WallTime followed_since_ = 0; // the epoch that the agent followed last began then
+    bool other_history_ = false;  // what the agent has is not of this registry's history
 };
 
 } // namespace hawser::server

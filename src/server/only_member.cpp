@@ -1,9 +1,17 @@
 #include "server/only_member.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
+#include "base/unique_id.h"
+
 namespace hawser::server {
+
+void begin_epoch(model::TrustDomain& domain, WallTime now) {
+    domain.epoch = new_unique_id();
+    domain.epoch_since = std::max(now, domain.epoch_since + 1);
+}
 
 store::State state_of_only_member(raft::ServerId self, raft::Position last, std::string meta,
                                   std::vector<model::Change> rows, model::TrustDomain domain) {

@@ -11,6 +11,10 @@
 
 namespace hawser::server {
 
+// From here on its history is another one, and later than the one that it had, whatever the clock
+// says: agents that follow it go back to no server of that one.
+void begin_epoch(model::TrustDomain& domain, WallTime now);
+
 // The rows as they are after entry `last`, but for the servers (the one that stays writes its own
 // row when it starts) and the trust domain.
 [[nodiscard]] store::State state_of_only_member(raft::ServerId self, raft::Position last,

@@ -6,7 +6,7 @@
 #include <format>
 #include <utility>
 
-#include "base/unique_id.h"
+#include "io/clock.h"
 #include "io/socket.h"
 #include "io/task_group.h"
 #include "model/command.h"
@@ -140,7 +140,7 @@ Result<Recovery> recover(const config::ServerConfig& config) {
     const Result<Survivor> survivor = read_survivor(*storage);
     if (!survivor) return fail(survivor.error());
     model::TrustDomain domain = *survivor->registry.tables().trust();
-    domain.epoch = new_unique_id();
+    begin_epoch(domain, io::wall_now());
     const store::State state = state_of_only_member(
         survivor->id, {.index = survivor->last.index, .term = survivor->last.term},
         survivor->registry.meta(), survivor->registry.rows(), std::move(domain));

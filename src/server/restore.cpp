@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/unique_id.h"
 #include "ca/authority.h"
+#include "io/clock.h"
 #include "server/authority_keeper.h"
 #include "server/only_member.h"
 #include "server/sealing_keys.h"
@@ -135,7 +136,7 @@ Result<RestoreResult> restore_snapshot(const config::ServerConfig& config, const
                                .index = snapshot->header.base.position.index,
                                .made_at = snapshot->header.made_at,
                                .data_dir = config.data_dir};
-    domain->epoch = new_unique_id();
+    begin_epoch(*domain, io::wall_now());
     const raft::ServerId self = new_unique_id();
     const store::State state =
         state_of_only_member(self, snapshot->header.base.position, std::move(snapshot->header.meta),

@@ -181,12 +181,35 @@ TEST_CASE("a session begins with what the agent has, and of which history that i
     SessionCase test;
     model::TrustDomain domain = authority().domain();
     domain.epoch = 77;
+    domain.epoch_since = 1'000;
     REQUIRE(test.mesh.take(batch(5, {row(domain)}, true)).has_value());
     FakeServer server(test.loop, server_credentials());
     test.start({server.endpoint});
     REQUIRE(test.loop.until([&] { return !server.messages.empty(); }));
     CHECK(server.messages.at(0).hello().have_index() == 5);
     CHECK(server.messages.at(0).hello().epoch() == 77);
+    CHECK(server.messages.at(0).hello().epoch_since_ms() == 1'000);
+}
+
+TEST_CASE("servers of an epoch that was given up are passed over, and each is named once") {
+    SessionCase test;
+    model::TrustDomain domain = authority().domain();
+    domain.epoch = 2;
+    domain.epoch_since = 1'000;
+    REQUIRE(test.mesh.take(batch(5, {row(domain)}, true)));
+    FakeServer old(test.loop, server_credentials()), other(test.loop, server_credentials());
+    old.say(snapshot(90));
+    other.say(snapshot(91));
+    test.start({old.endpoint, other.endpoint});
+    REQUIRE(test.loop.until([&] { return old.connections >= 2 && other.connections >= 2; }));
+    CHECK(test.mesh.index() == 5);
+    CHECK(test.mesh_changes == 0);
+    CHECK(test.session->state().last_error.contains("given up"));
+    CHECK(test.session->state().last_error.contains("hawser server recover"));
+    other.script.clear();
+    other.say(batch(2, {row(domain), row(service("db"))}, true));
+    REQUIRE(test.loop.until([&] { return test.session->state().server == other.endpoint; }));
+    CHECK(test.mesh.snapshot()->service("db") != nullptr);
 }
 
 TEST_CASE("what can't be understood ends the connection, not the agent") {

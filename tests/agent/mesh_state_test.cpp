@@ -101,6 +101,49 @@ TEST_CASE("a server may come back from an older backup: a snapshot may lead back
     CHECK(mesh.snapshot()->service("api") == nullptr);
 }
 
+model::TrustDomain of_epoch(std::uint64_t epoch, WallTime since) {
+    model::TrustDomain domain = authority().domain();
+    domain.epoch = epoch;
+    domain.epoch_since = since;
+    return domain;
+}
+
+TEST_CASE("an epoch that was followed is never given up for an older one") {
+    MeshState mesh("test.local");
+    REQUIRE(mesh.take(batch(9, {row(of_epoch(1, 0))}, true)));
+    REQUIRE(mesh.take(batch(3, {row(of_epoch(2, 500))}, true))); // a later one, whatever its index
+    // The cache is what is known after a restart.
+    MeshState again("test.local");
+    REQUIRE(again.take(mesh.dump()));
+    for (MeshState* state : {&mesh, &again}) {
+        CHECK(state->epoch() == 2);
+        CHECK(state->epoch_since() == 500);
+        for (const auto& older : {of_epoch(1, 0), of_epoch(3, 499)}) {
+            const auto taken = state->take(batch(90, {row(older)}, true));
+            REQUIRE_FALSE(taken);
+            CHECK(taken.error().message.contains("given up"));
+            state->forget_incomplete();
+            CHECK(state->index() == 3);
+        }
+        REQUIRE(state->take(batch(4, {row(of_epoch(2, 500))}, true)));
+        REQUIRE(state->take(batch(1, {row(of_epoch(4, 501))}, true)));
+        CHECK(state->epoch() == 4);
+    }
+}
+
+TEST_CASE("a restart does not forget which nodes are gone") {
+    MeshState mesh = with_one_service();
+    model::Node node;
+    node.name = "web-9";
+    node.joined_at = 1'767'323'045'000;
+    REQUIRE(mesh.take(batch(6, {row(node, 6)})));
+    REQUIRE(mesh.take(batch(7, {deletion(model::Kind::node, "web-9", 7)})));
+    MeshState again("test.local");
+    REQUIRE(again.take(mesh.dump()));
+    CHECK(again.snapshot()->nodes().empty());
+    CHECK(again.snapshot()->newest_join() == node.joined_at);
+}
+
 TEST_CASE("rows of kinds this version does not know, or agents don't see, are passed over") {
     MeshState mesh = with_one_service();
     v1::Change future;

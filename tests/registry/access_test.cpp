@@ -79,6 +79,7 @@ TEST_CASE("a quarantine is put, replaced and ended, and remembered") {
 
 TEST_CASE("the authority changes only from what it was, and the trust domain with it") {
     NewMesh mesh;
+    const model::TrustDomain before = *mesh.registry.tables().trust();
     CHECK(mesh.registry.tables().authority() == nullptr);
     CHECK(mesh.registry.tables().authority_index() == 0);
     CHECK(mesh.refused(model::SetAuthority{make_authority("r1"), 99}).code == ErrorCode::aborted);
@@ -87,6 +88,9 @@ TEST_CASE("the authority changes only from what it was, and the trust domain wit
     const std::uint64_t index = mesh.registry.tables().authority_index();
     CHECK(mesh.registry.tables().trust()->roots == std::vector<std::string>{"r1"});
     CHECK(mesh.registry.tables().trust()->name == "hawser.local");
+    CHECK(before.epoch_since != 0);
+    CHECK(mesh.registry.tables().trust()->epoch == before.epoch);
+    CHECK(mesh.registry.tables().trust()->epoch_since == before.epoch_since);
 
     model::Authority rotating = make_authority("r1");
     rotating.other = make_authority("r2").active;

@@ -20,6 +20,8 @@ inline model::TrustDomain make_domain(const std::string& vip4 = "240.0.0.0/8",
     domain.vip6 = *Cidr::parse(vip6);
     domain.roots = {"root"};
     domain.intermediates = {"intermediate"};
+    domain.epoch = 0x5eed;
+    domain.epoch_since = 1'767'000'000'000;
     return domain;
 }
 

@@ -282,7 +282,16 @@ TEST_CASE("a server whose companions are gone for good goes on alone") {
     CHECK_FALSE(plan->others.front().answers_at); // it was stopped
     CHECK(plan->trust_domain == "hawser.local");
     REQUIRE(recover(mesh.config).has_value());
+    const auto since = [&] {
+        mesh.start_server();
+        const WallTime time = mesh.server->trust_domain().epoch_since;
+        mesh.stop_server();
+        return time;
+    };
+    const WallTime first = since();
+    CHECK(first > 0);
     REQUIRE(recover(mesh.config).has_value()); // as after a crash in the middle
+    CHECK(since() > first);
     mesh.start_server();
     CHECK(voters(mesh) == 1);
     CHECK(mesh.server->trust_domain().epoch != epoch);

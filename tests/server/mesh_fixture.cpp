@@ -201,7 +201,7 @@ Result<std::string> MeshFixture::sign(const Host& host, const std::string& servi
 // --- agents ----------------------------------------------------------------------------------
 
 TestAgent::TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_index,
-                     std::optional<std::uint64_t> epoch)
+                     std::optional<std::uint64_t> epoch, WallTime epoch_since)
     : mesh_(mesh), node_(host.node), client_(mesh.connect(host)) {
     auto stream = mesh_.runner.run(client_->open_stream("/hawser.v1.Mesh/Session"));
     if (!stream) FAIL(stream.error().message);
@@ -210,6 +210,7 @@ TestAgent::TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_ind
     hello.mutable_hello()->set_version("test");
     hello.mutable_hello()->set_have_index(have_index);
     hello.mutable_hello()->set_epoch(epoch.value_or(mesh.server->trust_domain().epoch));
+    hello.mutable_hello()->set_epoch_since_ms(epoch_since);
     say(std::move(hello));
 }
 

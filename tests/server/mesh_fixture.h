@@ -92,7 +92,7 @@ class TestAgent {
   public:
     // What it has is of the server's own epoch unless it is of another.
     TestAgent(MeshFixture& mesh, const Host& host, std::uint64_t have_index = 0,
-              std::optional<std::uint64_t> epoch = {});
+              std::optional<std::uint64_t> epoch = {}, WallTime epoch_since = 0);
     ~TestAgent();
 
     void say(v1::AgentMessage message);

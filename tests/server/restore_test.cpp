@@ -62,6 +62,7 @@ TEST_CASE("a mesh goes on from a snapshot, and its agents forget what came after
     CHECK(restored->trust_domain == "hawser.local");
     mesh.start_server();
     CHECK(mesh.server->trust_domain().epoch != epoch);
+    CHECK(mesh.server->trust_domain().epoch_since > 0);
 
     // The same mesh: its hosts are still in it, and it can be written to.
     REQUIRE(mesh.apply({make_service("new")}).has_value());

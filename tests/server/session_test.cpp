@@ -97,6 +97,12 @@ TEST_CASE("an agent that has the state gets only what is new; one from elsewhere
     TestAgent from_elsewhere(mesh, host, have, mesh.server->trust_domain().epoch + 1);
     REQUIRE(from_elsewhere.follow_to(have));
     CHECK(from_elsewhere.resets == 1);
+    // Of one that goes on while this one was given up.
+    TestAgent moved_on(mesh, host, 1, mesh.server->trust_domain().epoch + 1, 1'000);
+    CHECK_FALSE(moved_on.read_until([&] { return moved_on.batches > 0; }));
+    REQUIRE(moved_on.broken.has_value());
+    CHECK(moved_on.broken->code == ErrorCode::unavailable);
+    CHECK(moved_on.broken->message.contains("this registry was given up"));
     // The history begins anew with the server: an index that is current still is.
     mesh.restart_server();
     TestAgent current(mesh, host, mesh.server->registry().index());
