@@ -39,9 +39,9 @@ TEST_CASE("rows that wait for a slow disk are bounded: a leader refuses writes u
     options.servers = 1;
     options.node.store_after = 1ms;
     options.node.unsaved_rows = 20;
-    Cluster cluster(options);
-    FaultyDisk disk;
+    FaultyDisk disk; // first: servers end before it does
     disk.hangs_at = "state.db";
+    Cluster cluster(options);
     restart_on(cluster[0], cluster);
     cluster.write(cluster[0], "before");
 
