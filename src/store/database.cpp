@@ -164,6 +164,10 @@ Result<Database> Database::open(const std::string& path, Durability durability,
         return fail(std::move(done.error()));
     if (Result<void> sound = database.check_structure(); !sound)
         return fail(std::move(sound.error()));
+    if (durability == Durability::power_cut) {
+        if (Result<void> synced = database.sync_what_was_found(); !synced)
+            return fail(std::move(synced.error()));
+    }
     if (Result<void> done = database.apply_schema(schema, version); !done) {
         return fail(std::move(done.error()));
     }
@@ -181,6 +185,23 @@ Result<void> Database::configure(Durability durability) {
           std::string_view(durability == Durability::power_cut ? "PRAGMA synchronous = FULL"
                                                                : "PRAGMA synchronous = NORMAL")}) {
         if (Result<void> done = execute(sql); !done) return done;
+    }
+    return {};
+}
+
+// A process that was killed may have written what it had not synced yet: readable, but not on the
+// disk. Whoever believes it promises it to others. SQLite itself syncs nothing when it opens.
+Result<void> Database::sync_what_was_found() {
+    for (const int which : {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER}) {
+        sqlite3_file* file = nullptr;
+        if (sqlite3_file_control(database_.get(), "main", which, static_cast<void*>(&file)) !=
+            SQLITE_OK)
+            return failure(database_.get(), name_);
+        if (file == nullptr || file->pMethods == nullptr) continue; // there is no log yet
+        if (const int result = file->pMethods->xSync(file, SQLITE_SYNC_FULL); result != SQLITE_OK) {
+            return fail(ErrorCode::internal, std::format("{}: cannot sync what was found: {}",
+                                                         name_, sqlite3_errstr(result)));
+        }
     }
     return {};
 }

@@ -86,6 +86,7 @@ class Database {
     [[nodiscard]] Result<std::int64_t> pragma(const std::string& name);
     [[nodiscard]] Result<void> configure(Durability durability);
     [[nodiscard]] Result<void> check_structure();
+    [[nodiscard]] Result<void> sync_what_was_found();
     [[nodiscard]] Result<void> apply_schema(std::string_view schema, int version);
 
     std::unique_ptr<sqlite3, Close> database_;

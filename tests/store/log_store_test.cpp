@@ -1,6 +1,8 @@
 // The raft log on disk: what was persisted comes back, and only that.
 #include "store/log_store.h"
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "raft/bootstrap.h"
@@ -167,6 +169,37 @@ TEST_CASE("a batch costs one fsync, however much is in it") {
     }
     must(store.persist(writes));
     CHECK(disk.syncs == 1);
+}
+
+// A killed process leaves what it wrote and did not sync: readable, but lost in a power cut.
+TEST_CASE("what is found at a start is synced before anybody is told of it") {
+    const TemporaryDirectory directory;
+    const std::string killed = directory.file("killed.db"), found = directory.file("found.db");
+    LogStore store = open(killed);
+    const raft::Persist batch = write(3, {command(1, 3, "a")});
+    must(store.persist({&batch, 1}));
+    for (const std::string suffix : {"", "-wal"})
+        std::filesystem::copy_file(killed + suffix, found + suffix);
+
+    FaultyDisk disk;
+    SUBCASE("both files") {
+        disk.recording = true;
+        LogStore again = open(found);
+        CHECK(data_of(load(again)) == std::vector<std::string>{"a"});
+        const auto synced = [&](const std::string& file) {
+            return std::ranges::any_of(disk.operations, [&](const FaultyDisk::Operation& each) {
+                return each.kind == FaultyDisk::Operation::Kind::sync && each.file == file;
+            });
+        };
+        CHECK(synced(found));
+        CHECK(synced(found + "-wal"));
+    }
+    SUBCASE("or nothing is believed") {
+        disk.syncs_until_error = 0;
+        const Result<LogStore> refused = LogStore::open(found);
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(refused.error().message.contains("cannot sync what was found"));
+    }
 }
 
 TEST_CASE("a full disk loses nothing that was there and takes the write again later") {
