@@ -41,18 +41,31 @@ void Autopilot::remember(const ClusterView& view) {
     }
 }
 
-// Those without a row come from a configuration that was forced on the survivors.
+Duration Autopilot::silence(const ClusterView& view, raft::ServerId id) const {
+    const auto heard = heard_.find(id);
+    return heard == heard_.end() ? Duration::zero() : Duration(view.now - heard->second);
+}
+
+// Those without a row come from a configuration that was forced on the survivors. Who is silent
+// goes first: raft lets nobody go whose absence leaves no majority that is heard, and the silent
+// are what lacks in it.
 Autopilot::Step Autopilot::leave(const ClusterView& view) const {
+    const raft::ServerId nobody = raft::no_server;
+    raft::ServerId first = nobody, silent = nobody;
     for (const auto& members : {view.configuration.voters, view.configuration.learners}) {
         for (const raft::ServerId id : members) {
             const model::Server* row = row_of(view, id);
             if (id == view.self) {
-                if (row != nullptr && row->leaving) return HandOver{};
+                if (row != nullptr && row->leaving && first == nobody) first = id;
             } else if (row == nullptr || row->leaving) {
-                return Drop{.server = id};
+                if (first == nobody) first = id;
+                if (silent == nobody && silence(view, id) >= options_.stable_for) silent = id;
             }
         }
     }
+    if (silent != nobody) return Drop{.server = silent};
+    if (first == view.self) return HandOver{};
+    if (first != nobody) return Drop{.server = first};
     for (const model::Server& server : view.servers) {
         if (server.leaving && !view.configuration.names(server.id))
             return Forget{.server = server.id};
@@ -63,7 +76,8 @@ Autopilot::Step Autopilot::leave(const ClusterView& view) const {
 Autopilot::Step Autopilot::join(const ClusterView& view) const {
     for (const raft::ServerId id : view.configuration.learners) {
         const auto since = caught_up_since_.find(id);
-        if (since != caught_up_since_.end() && view.now - since->second >= options_.stable_for)
+        if (view.configuration.voters.size() < raft::max_voters &&
+            since != caught_up_since_.end() && view.now - since->second >= options_.stable_for)
             return Promote{.server = id};
     }
     for (const model::Server& server : view.servers) {
@@ -76,15 +90,11 @@ Autopilot::Step Autopilot::join(const ClusterView& view) const {
 // One at a time, and only while those who are heard remain a majority without it.
 Autopilot::Step Autopilot::clean_up(const ClusterView& view) const {
     if (options_.dead_after == Duration::zero()) return Nothing{};
-    const auto silence = [&](raft::ServerId id) {
-        const auto heard = heard_.find(id);
-        return heard == heard_.end() ? Duration::zero() : Duration(view.now - heard->second);
-    };
     const auto alive = std::ranges::count_if(view.configuration.voters, [&](raft::ServerId id) {
-        return id == view.self || silence(id) < options_.stable_for;
+        return id == view.self || silence(view, id) < options_.stable_for;
     });
     for (const model::Server& server : view.servers) {
-        const Duration silent = silence(server.id);
+        const Duration silent = silence(view, server.id);
         if (server.id == view.self || silent < options_.dead_after) continue;
         const bool votes = view.configuration.votes(server.id);
         const std::size_t left = view.configuration.voters.size() - (votes ? 1 : 0);

@@ -63,6 +63,7 @@ class Autopilot {
     [[nodiscard]] Step next(const ClusterView& view);
 
   private:
+    [[nodiscard]] Duration silence(const ClusterView& view, raft::ServerId id) const;
     [[nodiscard]] Step leave(const ClusterView& view) const;
     [[nodiscard]] Step join(const ClusterView& view) const;
     [[nodiscard]] Step clean_up(const ClusterView& view) const;

@@ -136,4 +136,28 @@ TEST_CASE("a joiner that never came is sent away too, whatever the number of vot
     CHECK(cluster.next_is<Autopilot::SendAway>());
 }
 
+TEST_CASE("of two that are to leave, the silent one goes first: the other is needed for that") {
+    Cluster cluster(3);
+    CHECK(cluster.next_is<Autopilot::Nothing>());
+    cluster.row(2).leaving = cluster.row(3).leaving = true;
+    CHECK(cluster.next_is<Autopilot::Drop>(2));
+    cluster.pass(2s, {3});
+    CHECK(cluster.next_is<Autopilot::Drop>(3));
+    cluster.row(1).leaving = true;
+    CHECK(cluster.next_is<Autopilot::Drop>(3));
+}
+
+TEST_CASE("a tenth member learns and does not vote, and the dead are cleaned up all the same") {
+    Cluster cluster(9);
+    cluster.view.servers.push_back(make_server(10));
+    cluster.view.configuration.learners = {10};
+    cluster.view.peers.push_back({.id = 10, .last_contact = cluster.view.now, .caught_up = true});
+    CHECK(cluster.next_is<Autopilot::Nothing>());
+    cluster.pass(72h, {9});
+    const Autopilot::Step step = cluster.autopilot.next(cluster.view);
+    const auto* sent = std::get_if<Autopilot::SendAway>(&step);
+    REQUIRE(sent != nullptr);
+    CHECK(sent->name == "s9");
+}
+
 } // namespace hawser::server::test
