@@ -144,7 +144,9 @@ Result<Recovery> recover(const config::ServerConfig& config) {
     const store::State state = state_of_only_member(
         survivor->id, {.index = survivor->last.index, .term = survivor->last.term},
         survivor->registry.meta(), survivor->registry.rows(), std::move(domain));
-    const raft::HardState hard_state{.term = survivor->hard_state.term + 1};
+    // A snapshot may have been installed whose term the log did not hear of any more.
+    const raft::HardState hard_state{
+        .term = std::max(survivor->hard_state.term, survivor->last.term) + 1};
     if (Result<void> stored = storage->state.replace(state); !stored)
         return fail(std::move(stored.error()), config.data_dir);
     const raft::Persist reset{

@@ -9,7 +9,7 @@
 #include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
-#include "model/command.h"
+#include "registry/levels.h"
 #include "server/broadcast.h"
 #include "server/secret_files.h"
 #include "store/snapshot_file.h"
@@ -23,8 +23,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view prefix = "mesh-";
 constexpr std::string_view suffix = ".snapshot";
 constexpr std::string_view partial_suffix = ".snapshot.partial"; // store/snapshot_file.h
-// The wall clock may jump: look at it this often.
-constexpr Duration longest_sleep{60'000};
 constexpr Duration shortest_sleep{1'000};
 
 // By name they are in the order of time: mesh-20261123T144500Z.snapshot
@@ -52,15 +50,16 @@ Result<void> remove(const std::string& file) {
     return {};
 }
 
-// When the newest was made; 0: there is none.
-WallTime newest_of(const std::string& folder) {
+// Until the first one is due: what an earlier run made counts. One from the future, of a clock that
+// was wrong, says nothing.
+Duration first_wait(const std::string& folder, Duration interval) {
     const std::vector<std::string> kept = kept_snapshots(folder);
-    if (kept.empty()) return 0;
+    if (kept.empty()) return Duration::zero();
     std::error_code error;
     const fs::file_time_type time = fs::last_write_time(kept.back(), error);
-    if (error) return 0;
-    const auto age = fs::file_time_type::clock::now() - time;
-    return io::wall_now() - std::chrono::duration_cast<std::chrono::milliseconds>(age).count();
+    if (error) return Duration::zero();
+    const auto age = std::chrono::floor<Duration>(fs::file_time_type::clock::now() - time);
+    return age < Duration::zero() ? Duration::zero() : std::max(interval - age, Duration::zero());
 }
 
 Result<void> write(store::SnapshotSource& source, const std::string& path) {
@@ -86,9 +85,12 @@ Result<void> write_and_tidy(store::SnapshotSource& source, const std::string& fo
         if (Result<void> removed = remove(unfinished); !removed) return removed;
     const std::string path = folder + "/" + name_of(source.header().made_at);
     if (Result<void> written = write(source, path); !written) return written;
-    const std::vector<std::string> kept = kept_snapshots(folder);
-    for (std::size_t i = 0; i + keep < kept.size(); ++i)
-        if (Result<void> removed = remove(kept[i]); !removed) return removed;
+    // What is there was made before it, also if its name is of a later time: the clock was ahead.
+    std::vector<std::string> others = kept_snapshots(folder);
+    std::erase(others, path);
+    std::ranges::stable_partition(others, [&](const std::string& each) { return each > path; });
+    for (std::size_t i = 0; i + keep <= others.size(); ++i)
+        if (Result<void> removed = remove(others[i]); !removed) return removed;
     return {};
 }
 
@@ -103,7 +105,7 @@ Result<store::SnapshotSource> take_snapshot(const RaftNode& raft, const std::str
     store::SnapshotHeader header{
         .trust_domain = domain->name,
         .base = {.position = {.index = status.applied_index, .term = status.term}},
-        .level = model::newest_level,
+        .level = registry::feature_level(registry.tables()),
         .made_at = io::wall_now(),
         .made_by = version,
         .meta = registry.meta()};
@@ -129,12 +131,13 @@ SnapshotKeeper::~SnapshotKeeper() = default;
 io::Task<void> SnapshotKeeper::run() {
     if (options_.interval == Duration::zero() || options_.folder.empty()) co_return;
     thread_.start();
-    WallTime due = newest_of(options_.folder) + options_.interval.count();
+    // Not the wall clock: one that is put back would end the making of snapshots.
+    Duration wait = first_wait(options_.folder, options_.interval);
     while (true) {
-        const Duration until(due - io::wall_now());
-        if (!co_await io::sleep(std::clamp(until, shortest_sleep, longest_sleep))) co_return;
-        if (io::wall_now() < due || raft_.registry().tables().trust() == nullptr) continue;
-        due = io::wall_now() + options_.interval.count();
+        if (!co_await io::sleep(std::max(wait, shortest_sleep))) co_return;
+        wait = Duration::zero();
+        if (raft_.registry().tables().trust() == nullptr) continue;
+        wait = options_.interval;
         const Result<void> made = co_await make();
         trouble_ = made ? "" : made.error().message;
         if (made) {
