@@ -42,7 +42,9 @@ std::unexpected<Error> unauthenticated(std::string message) {
     return fail(ErrorCode::unauthenticated, std::move(message));
 }
 
-Result<Actor> identify_by_token(std::string_view bearer, const registry::Tables& tables) {
+// A secret is good, or was until it was rotated. What is told of a token is told to who had it.
+Result<Actor> identify_by_token(std::string_view bearer, const registry::Tables& tables,
+                                WallTime now) {
     if (bearer.empty()) return unauthenticated("no operator token was given");
     const Result<ca::OperatorTokenText> token = ca::OperatorTokenText::parse(bearer);
     if (!token) return unauthenticated("the operator token is not valid");
@@ -50,9 +52,30 @@ Result<Actor> identify_by_token(std::string_view bearer, const registry::Tables&
     // The same work and the same answer, whether the id or the secret is wrong.
     const std::string hash = ca::hash_secret(token->secret);
     const std::string nobody(hash.size(), '\0');
+    const bool rotated = known != nullptr && !known->previous_hash.empty();
     const bool right = equal_constant_time(hash, known == nullptr ? nobody : known->secret_hash);
-    if (known == nullptr || !right) return unauthenticated("the operator token is not valid");
-    return Actor{.name = "operator:" + known->id, .role = known->role};
+    const bool before = equal_constant_time(hash, rotated ? known->previous_hash : nobody);
+    if (known == nullptr || (!right && !before))
+        return unauthenticated("the operator token is not valid");
+    if (before && !right && now >= known->previous_until)
+        return unauthenticated("the operator token has another secret since it was rotated");
+    if (known->expires_at != 0 && now >= known->expires_at) {
+        return unauthenticated(
+            std::format("the operator token expired at {}; an admin makes another: hawser operator "
+                        "create",
+                        format_time(known->expires_at)));
+    }
+    return Actor{.name = "operator:" + known->id,
+                 .role = known->role,
+                 .service_prefix = known->service_prefix};
+}
+
+std::unexpected<Error> out_of_scope(const Actor& actor, std::string_view kind,
+                                    std::string_view name) {
+    return fail(ErrorCode::permission_denied,
+                std::format("{} has the role registrar for services {}*, which does not include "
+                            "the {} {}",
+                            actor.name, actor.service_prefix, kind, quote(name)));
 }
 
 Result<Actor> identify_local(const io::PeerCredentials& peer, const LocalAdmins& admins) {
@@ -95,9 +118,9 @@ LocalAdmins read_local_admins() {
 }
 
 Result<Actor> identify_operator(const rpc::Caller& caller, const registry::Tables& tables,
-                                const LocalAdmins& admins) {
+                                const LocalAdmins& admins, WallTime now) {
     Result<Actor> actor = caller.local ? identify_local(*caller.local, admins)
-                                       : identify_by_token(caller.bearer, tables);
+                                       : identify_by_token(caller.bearer, tables, now);
     if (actor) actor->source = caller.remote;
     return actor;
 }
@@ -107,6 +130,28 @@ Result<void> require_role(const Actor& actor, model::Role least) {
     return fail(ErrorCode::permission_denied,
                 std::format("{} has the role {}; this needs {}", actor.name,
                             model::to_string(actor.role), model::to_string(least)));
+}
+
+Result<void> require_scope(const Actor& actor, const model::ApplyResources& command) {
+    if (actor.role != model::Role::registrar) return {};
+    if (!command.policies.empty()) return out_of_scope(actor, "policy", command.policies[0].name);
+    for (const model::Service& service : command.services) {
+        if (!service.name.starts_with(actor.service_prefix))
+            return out_of_scope(actor, "service", service.name);
+    }
+    return {};
+}
+
+Result<void> require_scope(const Actor& actor, const model::DeleteResource& command) {
+    if (actor.role != model::Role::registrar) return {};
+    if (command.kind == model::Kind::service && command.name.starts_with(actor.service_prefix))
+        return {};
+    return out_of_scope(actor, model::to_string(command.kind), command.name);
+}
+
+IpAddress address_of(const rpc::Caller& caller) {
+    const Result<Endpoint> source = Endpoint::parse(caller.remote);
+    return source ? source->address : IpAddress();
 }
 
 std::uint64_t generation_of(const model::Node& node) {

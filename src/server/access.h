@@ -7,7 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/ip.h"
 #include "base/result.h"
+#include "base/units.h"
+#include "model/command.h"
 #include "model/resources.h"
 #include "registry/tables.h"
 #include "rpc/server.h"
@@ -30,14 +33,21 @@ struct LocalAdmins {
 struct Actor {
     std::string name;
     model::Role role = model::Role::reader;
-    std::string source{}; // "10.0.0.9:53122", "unix:uid=0"
+    std::string source{};         // "10.0.0.9:53122", "unix:uid=0"
+    std::string service_prefix{}; // of a registrar: what it may write begins with it
 };
 
 // Of an API call: by peer credentials on the admin socket, otherwise by token.
 [[nodiscard]] Result<Actor> identify_operator(const rpc::Caller& caller,
                                               const registry::Tables& tables,
-                                              const LocalAdmins& admins);
+                                              const LocalAdmins& admins, WallTime now);
 [[nodiscard]] Result<void> require_role(const Actor& actor, model::Role least);
+// A registrar writes services of its prefix, and nothing else; the others are not limited here.
+[[nodiscard]] Result<void> require_scope(const Actor& actor, const model::ApplyResources& command);
+[[nodiscard]] Result<void> require_scope(const Actor& actor, const model::DeleteResource& command);
+
+// Where a caller over the network is; of another, no address.
+[[nodiscard]] IpAddress address_of(const rpc::Caller& caller);
 
 // What a node's certificates carry, to tell them from those of a deleted node that had its name.
 // Not a time that is compared: the servers' clocks need not agree.

@@ -1,6 +1,8 @@
 // Which method is whose, and the door they all go through; see api.h.
 #include "server/api.h"
 
+#include <chrono>
+#include <format>
 #include <utility>
 
 #include "io/clock.h"
@@ -53,64 +55,70 @@ rpc::Methods Api::local_methods() {
 }
 
 void Api::add_api(rpc::Methods& methods) {
-    using model::Role;
-    add(methods, "/hawser.v1.Api/Apply", Role::operator_, &Api::apply);
-    add(methods, "/hawser.v1.Api/Delete", Role::operator_, &Api::delete_resource);
-    add(methods, "/hawser.v1.Api/Plan", Role::reader, &Api::plan, View::current);
-    add(methods, "/hawser.v1.Api/Rollback", Role::operator_, &Api::rollback, View::current);
-    add(methods, "/hawser.v1.Api/History", Role::reader, &Api::history, View::current);
-    add(methods, "/hawser.v1.Api/Get", Role::reader, &Api::get, View::current);
-    add_led(methods, "/hawser.v1.Api/WaitEnforced", Role::reader, &Api::wait_enforced);
-    add_led(methods, "/hawser.v1.Api/Members", Role::reader, &Api::members);
-    add_led(methods, "/hawser.v1.Api/TransferLeadership", Role::admin, &Api::transfer_leadership);
-    add_led(methods, "/hawser.v1.Api/RemoveServer", Role::admin, &Api::remove_server);
-    add_led(methods, "/hawser.v1.Api/AuthorityStatus", Role::reader, &Api::authority_status);
-    add_led(methods, "/hawser.v1.Api/RotateAuthority", Role::admin, &Api::rotate_authority);
-    add(methods, "/hawser.v1.Api/CreateToken", Role::operator_, &Api::create_token);
-    add(methods, "/hawser.v1.Api/ListTokens", Role::operator_, &Api::list_tokens, View::current);
-    add(methods, "/hawser.v1.Api/RevokeToken", Role::operator_, &Api::revoke_token);
-    add(methods, "/hawser.v1.Api/Quarantine", Role::operator_, &Api::quarantine);
-    add(methods, "/hawser.v1.Api/ServerStatus", Role::reader, &Api::status);
-    add(methods, "/hawser.v1.Trust/Certificates", Role::reader, &Api::certificates);
-    add(methods, "/hawser.v1.Trust/RenewCertificates", Role::admin, &Api::renew_certificates);
+    add(methods, api_method("/hawser.v1.Api/Apply"), &Api::apply);
+    add(methods, api_method("/hawser.v1.Api/Delete"), &Api::delete_resource);
+    add(methods, api_method("/hawser.v1.Api/Plan"), &Api::plan, View::current);
+    add(methods, api_method("/hawser.v1.Api/Rollback"), &Api::rollback, View::current);
+    add(methods, api_method("/hawser.v1.Api/History"), &Api::history, View::current);
+    add(methods, api_method("/hawser.v1.Api/Get"), &Api::get, View::current);
+    add_led(methods, api_method("/hawser.v1.Api/WaitEnforced"), &Api::wait_enforced);
+    add_led(methods, api_method("/hawser.v1.Api/Members"), &Api::members);
+    add_led(methods, api_method("/hawser.v1.Api/TransferLeadership"), &Api::transfer_leadership);
+    add_led(methods, api_method("/hawser.v1.Api/RemoveServer"), &Api::remove_server);
+    add_led(methods, api_method("/hawser.v1.Api/AuthorityStatus"), &Api::authority_status);
+    add_led(methods, api_method("/hawser.v1.Api/RotateAuthority"), &Api::rotate_authority);
+    add(methods, api_method("/hawser.v1.Api/CreateToken"), &Api::create_token);
+    add(methods, api_method("/hawser.v1.Api/ListTokens"), &Api::list_tokens, View::current);
+    add(methods, api_method("/hawser.v1.Api/RevokeToken"), &Api::revoke_token);
+    add(methods, api_method("/hawser.v1.Api/CreateOperatorToken"), &Api::create_operator_token);
+    add(methods, api_method("/hawser.v1.Api/ListOperatorTokens"), &Api::list_operator_tokens,
+        View::current);
+    add(methods, api_method("/hawser.v1.Api/RotateOperatorToken"), &Api::rotate_operator_token,
+        View::current);
+    add(methods, api_method("/hawser.v1.Api/RevokeOperatorToken"), &Api::revoke_operator_token);
+    add(methods, api_method("/hawser.v1.Api/Quarantine"), &Api::quarantine);
+    add(methods, api_method("/hawser.v1.Api/ServerStatus"), &Api::status);
+    add(methods, api_method("/hawser.v1.Trust/Certificates"), &Api::certificates);
+    add(methods, api_method("/hawser.v1.Trust/RenewCertificates"), &Api::renew_certificates);
     methods.streaming(
         "/hawser.v1.Api/Watch",
         [this](const rpc::Caller& caller, rpc::MessageStream& stream) {
             return watch(caller, stream);
         },
-        admitted("/hawser.v1.Api/Watch", Role::reader));
+        admitted(api_method("/hawser.v1.Api/Watch")));
     methods.streaming(
         "/hawser.v1.Api/SaveSnapshot",
         [this](const rpc::Caller& caller, rpc::MessageStream& stream) {
             return save_snapshot(caller, stream);
         },
-        admitted("/hawser.v1.Api/SaveSnapshot", Role::admin));
+        admitted(api_method("/hawser.v1.Api/SaveSnapshot")));
 }
 
 template <typename Request, typename Response>
-void Api::add(rpc::Methods& methods, std::string path, model::Role least,
+void Api::add(rpc::Methods& methods, ApiMethod method_of,
               Answer<Response> (Api::*method)(Actor, Request), View view) {
     methods.unary<Request, Response>(
-        path,
-        [this, access = Access{path, least, view}, method](const rpc::Caller& caller,
-                                                           Request request) {
+        std::string(method_of.path),
+        [this, access = Access{method_of, view}, method](const rpc::Caller& caller,
+                                                         Request request) {
             return guarded(access, method, caller, std::move(request));
         },
-        admitted(path, least));
+        admitted(method_of));
 }
 
 template <typename Request, typename Response>
-void Api::add_led(rpc::Methods& methods, std::string path, model::Role least,
+void Api::add_led(rpc::Methods& methods, ApiMethod method_of,
                   Answer<Response> (Api::*method)(Actor, Request)) {
-    led_[path] = [this, least, method](std::string request, Actor actor) {
+    led_[std::string(method_of.path)] = [this, least = method_of.least, method](std::string request,
+                                                                                Actor actor) {
         return answer_typed(least, method, std::move(request), std::move(actor));
     };
     methods.unary(
-        path,
-        [this, path, least](const rpc::Caller& caller, std::string request) {
-            return led(path, least, caller, std::move(request));
+        std::string(method_of.path),
+        [this, method_of](const rpc::Caller& caller, std::string request) {
+            return led(method_of, caller, std::move(request));
         },
-        admitted(path, least));
+        admitted(method_of));
 }
 
 template <typename Request, typename Response>
@@ -129,9 +137,9 @@ Api::Answer<std::string> Api::answer_typed(model::Role least,
     co_return response->SerializeAsString();
 }
 
-rpc::Guard Api::admitted(std::string path, model::Role least) {
-    return [this, path = std::move(path), least](const rpc::Caller& caller) -> Result<void> {
-        Result<Actor> actor = admit(path, least, caller);
+rpc::Guard Api::admitted(ApiMethod method) {
+    return [this, method](const rpc::Caller& caller) -> Result<void> {
+        Result<Actor> actor = admit(method, caller);
         if (!actor) return fail(std::move(actor.error()));
         return {};
     };
@@ -162,7 +170,7 @@ Api::Answer<Response> Api::guarded(Access access, Answer<Response> (Api::*method
         if (Result<void> reached = co_await become_current(); !reached)
             co_return fail(std::move(reached.error()));
     }
-    Result<Actor> actor = admit(access.path, access.least, caller);
+    Result<Actor> actor = admit(access.method, caller);
     if (!actor) co_return fail(std::move(actor.error()));
     co_return co_await (this->*method)(std::move(*actor), std::move(request));
 }
@@ -176,14 +184,41 @@ io::Task<Result<void>> Api::become_current() {
     co_return member ? reached : member;
 }
 
-Result<Actor> Api::admit(std::string_view path, model::Role least, const rpc::Caller& caller) {
-    // The group's members may change at any time; the files are small and calls are few.
-    Result<Actor> actor =
-        identify_operator(caller, tables(), caller.local ? read_local_admins() : LocalAdmins{});
-    Result<void> allowed = actor ? require_role(*actor, least) : fail(actor.error());
+Result<Actor> Api::admit(ApiMethod method, const rpc::Caller& caller) {
+    Result<Actor> actor = identify(caller);
+    Result<void> allowed = actor ? require_role(*actor, method.least) : fail(actor.error());
     if (allowed) return actor;
-    parts_.refusals.record(Refused::call, path, caller, allowed.error());
+    parts_.refusals.record(Refused::call, method.path, caller, allowed.error());
     return fail(std::move(allowed.error()));
+}
+
+// Who showed too many wrong tokens is not even asked for one for a while: guessing costs us
+// nothing.
+Result<Actor> Api::identify(const rpc::Caller& caller) {
+    // The group's members may change at any time; the files are small and calls are few.
+    if (caller.local)
+        return identify_operator(caller, tables(), read_local_admins(), io::wall_now());
+    const IpAddress source = address_of(caller);
+    const auto now = std::chrono::steady_clock::now();
+    if (const auto wait = token_limiter_.wait(source, now); wait.count() > 0) {
+        return fail(ErrorCode::resource_exhausted,
+                    std::format("too many operator tokens that are not valid came from this "
+                                "address; try again in {}",
+                                format_duration(wait)));
+    }
+    Result<Actor> actor = identify_operator(caller, tables(), {}, io::wall_now());
+    // It has a try: the wait is zero.
+    if (!actor) static_cast<void>(token_limiter_.take(source, now));
+    return actor;
+}
+
+// For what depends on the request: what the guard does for the rest.
+Result<void> Api::refusing(ApiMethod method, const Actor& actor, Result<void> allowed) {
+    if (allowed) return allowed;
+    rpc::Caller caller;
+    caller.remote = actor.source;
+    parts_.refusals.record(Refused::call, method.path, caller, allowed.error());
+    return allowed;
 }
 
 io::Task<Result<registry::Outcome>> Api::propose(model::Command command, Actor actor) {

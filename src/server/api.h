@@ -2,19 +2,13 @@
 //
 //   Mesh/Join             anybody with a join token; limited per source address
 //   Mesh/Sign, /Session   agents: a certificate of a node that still exists
-//   Api/Get, /Watch, /History, /Plan, /WaitEnforced, /ServerStatus, Trust/Certificates
-//                         operators with any role
-//   Api/Apply, /Delete, /Rollback, /Quarantine, /…Token(s)
-//                         operators with the role operator or admin
-//   Api/CreateToken for a server   admins: a server gets the authority's keys
-//   Api/SaveSnapshot, /TransferLeadership, /RemoveServer, Trust/RenewCertificates
-//                         operators with the role admin
-//   Api/AuthorityStatus   operators with any role; Api/RotateAuthority: with the role admin
+//   Api/…, Trust/…       operators; which role each needs stands in api_methods.h
 //   Peer/Join             anybody with a server's join token; limited like Mesh/Join
 //
 // An operator is who has an operator token, or on the admin socket root, this server's own user
-// and the group hawser (as admin). Every refusal is logged with the peer, and counted; all but
-// those of Join come before any of the request is read.
+// and the group hawser (as admin). Wrong tokens are limited per source address. Every refusal is
+// logged with the peer, and counted; all but those of Join, and those that depend on what is asked
+// for, come before any of the request is read.
 #pragma once
 
 #include <functional>
@@ -28,6 +22,7 @@
 #include "config/server_config.h"
 #include "io/loop.h"
 #include "model/command.h"
+#include "model/proto/access.pb.h"
 #include "model/proto/authority.pb.h"
 #include "model/proto/cluster.pb.h"
 #include "model/proto/control.pb.h"
@@ -35,6 +30,7 @@
 #include "model/proto/trust.pb.h"
 #include "rpc/server.h"
 #include "server/access.h"
+#include "server/api_methods.h"
 #include "server/authority_keeper.h"
 #include "server/authority_upkeep.h"
 #include "server/cluster.h"
@@ -79,31 +75,31 @@ class Api {
     // What a method looks at: this server's registry as it is, or with all that is committed.
     enum class View : std::uint8_t { local, current };
     struct Access {
-        std::string path;
-        model::Role least = model::Role::admin;
+        ApiMethod method;
         View view = View::local;
     };
 
     void add_api(rpc::Methods& methods);
     // One that only the leader can answer; the others ask it.
     template <typename Request, typename Response>
-    void add_led(rpc::Methods& methods, std::string path, model::Role least,
+    void add_led(rpc::Methods& methods, ApiMethod method_of,
                  Answer<Response> (Api::*method)(Actor, Request));
     template <typename Request, typename Response>
     Answer<std::string> answer_typed(model::Role least,
                                      Answer<Response> (Api::*method)(Actor, Request),
                                      std::string bytes, Actor actor);
     template <typename Request, typename Response>
-    void add(rpc::Methods& methods, std::string path, model::Role least,
+    void add(rpc::Methods& methods, ApiMethod method_of,
              Answer<Response> (Api::*method)(Actor, Request), View view = View::local);
     template <typename Request, typename Response>
     Answer<Response> guarded(Access access, Answer<Response> (Api::*method)(Actor, Request),
                              const rpc::Caller& caller, Request request);
     [[nodiscard]] io::Task<Result<void>> become_current();
-    [[nodiscard]] Result<Actor> admit(std::string_view path, model::Role least,
-                                      const rpc::Caller& caller);
+    [[nodiscard]] Result<Actor> admit(ApiMethod method, const rpc::Caller& caller);
+    [[nodiscard]] Result<Actor> identify(const rpc::Caller& caller);
+    [[nodiscard]] Result<void> refusing(ApiMethod method, const Actor& actor, Result<void> allowed);
     [[nodiscard]] rpc::Guard nodes_only(Refused what, std::string path);
-    [[nodiscard]] rpc::Guard admitted(std::string path, model::Role least);
+    [[nodiscard]] rpc::Guard admitted(ApiMethod method);
     [[nodiscard]] io::Task<Result<registry::Outcome>> propose(model::Command command, Actor actor);
 
     // mesh_api.cpp
@@ -141,6 +137,16 @@ class Api {
     Answer<v1::ListTokensResponse> list_tokens(Actor actor, v1::ListTokensRequest request);
     Answer<v1::RevokeTokenResponse> revoke_token(Actor actor, v1::RevokeTokenRequest request);
 
+    // operator_token_api.cpp
+    Answer<v1::CreateOperatorTokenResponse> create_operator_token(
+        Actor actor, v1::CreateOperatorTokenRequest request);
+    Answer<v1::ListOperatorTokensResponse> list_operator_tokens(
+        Actor actor, v1::ListOperatorTokensRequest request);
+    Answer<v1::RotateOperatorTokenResponse> rotate_operator_token(
+        Actor actor, v1::RotateOperatorTokenRequest request);
+    Answer<v1::RevokeOperatorTokenResponse> revoke_operator_token(
+        Actor actor, v1::RevokeOperatorTokenRequest request);
+
     // quarantine_api.cpp
     Answer<v1::QuarantineResponse> quarantine(Actor actor, v1::QuarantineRequest request);
     [[nodiscard]] Result<void> check_quarantine(const model::Identity& identity) const;
@@ -166,8 +172,7 @@ class Api {
                                                          v1::RotateAuthorityRequest request);
 
     // members_api.cpp
-    Answer<std::string> led(std::string path, model::Role least, const rpc::Caller& caller,
-                            std::string request);
+    Answer<std::string> led(ApiMethod method, const rpc::Caller& caller, std::string request);
     Answer<std::string> answer_for(std::string method, std::string request, Actor actor);
     Answer<v1::MembersResponse> members(Actor actor, v1::MembersRequest request);
     Answer<v1::TransferLeadershipResponse> transfer_leadership(
@@ -193,6 +198,7 @@ class Api {
     // Methods of add_led, by path.
     std::map<std::string, std::function<Answer<std::string>(std::string, Actor)>> led_;
     SourceLimiter join_limiter_{{}};
+    SourceLimiter token_limiter_{{.per_second = 1, .burst = 60}}; // wrong operator tokens
     WallTime last_join_ = 0;
     WallTime started_at_;
     std::uint64_t issued_ = 0; // certificates, since then

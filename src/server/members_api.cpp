@@ -80,9 +80,10 @@ io::Task<Result<std::string>> Api::answer_for(std::string method, std::string re
     co_return co_await found->second(std::move(request), std::move(actor));
 }
 
-Api::Answer<std::string> Api::led(std::string path, model::Role least, const rpc::Caller& caller,
+Api::Answer<std::string> Api::led(ApiMethod method, const rpc::Caller& caller,
                                   std::string request) {
-    Result<Actor> actor = admit(path, least, caller);
+    std::string path(method.path);
+    Result<Actor> actor = admit(method, caller);
     if (!actor) co_return fail(std::move(actor.error()));
     if (parts_.raft.leads())
         co_return co_await answer_for(path, std::move(request), std::move(*actor));

@@ -28,17 +28,14 @@ std::int64_t renew_after_ms(const AuthorityKeeper& authority, const config::Serv
         .count();
 }
 
-IpAddress address_of(const rpc::Caller& caller) {
-    const Result<Endpoint> source = Endpoint::parse(caller.remote);
-    return source ? source->address : IpAddress();
-}
-
 } // namespace
 
 Result<void> Api::may_try_to_join(const rpc::Caller& caller) {
-    if (join_limiter_.take(address_of(caller), std::chrono::steady_clock::now())) return {};
+    const auto now = std::chrono::steady_clock::now();
+    if (join_limiter_.take(address_of(caller), now)) return {};
     return fail(ErrorCode::resource_exhausted,
-                "too many attempts to join from this address; try again later");
+                std::format("too many attempts to join from this address; try again in {}",
+                            format_duration(join_limiter_.wait(address_of(caller), now))));
 }
 
 void Api::give_back_try(const rpc::Caller& caller) {

@@ -41,6 +41,9 @@ Result<model::Kind> readable_kind(const std::string& text) {
 Api::Answer<v1::ApplyResponse> Api::apply(Actor actor, v1::ApplyRequest request) {
     Result<model::ApplyResources> command = model::from_proto(request.resources());
     if (!command) co_return fail(std::move(command.error()));
+    Result<void> allowed =
+        refusing(api_method("/hawser.v1.Api/Apply"), actor, require_scope(actor, *command));
+    if (!allowed) co_return fail(std::move(allowed.error()));
     Result<registry::Outcome> outcome;
     if (request.dry_run()) {
         if (Result<void> reached = co_await become_current(); !reached)
@@ -62,6 +65,9 @@ Api::Answer<v1::DeleteResponse> Api::delete_resource(Actor actor, v1::DeleteRequ
     if (!kind) co_return fail(std::move(kind.error()));
     model::DeleteResource command{
         .kind = *kind, .name = request.name(), .if_index = request.if_index()};
+    Result<void> allowed =
+        refusing(api_method("/hawser.v1.Api/Delete"), actor, require_scope(actor, command));
+    if (!allowed) co_return fail(std::move(allowed.error()));
     Result<registry::Outcome> outcome = co_await propose(std::move(command), actor);
     if (!outcome) co_return fail(std::move(outcome.error()));
     v1::DeleteResponse response;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 
 namespace hawser::server {
@@ -32,6 +33,16 @@ bool SourceLimiter::take(const IpAddress& address, Time now) {
     if (bucket.tries < 1) return false;
     bucket.tries -= 1;
     return true;
+}
+
+std::chrono::milliseconds SourceLimiter::wait(const IpAddress& address, Time now) const {
+    const auto found = buckets_.find(source_of(address));
+    if (found == buckets_.end()) return {};
+    Bucket bucket = found->second;
+    refill(bucket, now);
+    if (bucket.tries >= 1) return {};
+    return std::chrono::milliseconds(
+        static_cast<std::int64_t>(std::ceil((1 - bucket.tries) / options_.per_second * 1000)));
 }
 
 void SourceLimiter::give_back(const IpAddress& address) {

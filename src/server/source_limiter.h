@@ -23,6 +23,8 @@ class SourceLimiter {
 
     // Takes one try of `source`, if it has one left.
     [[nodiscard]] bool take(const IpAddress& address, Time now);
+    // How long until it has a try; zero: it has one. Takes none.
+    [[nodiscard]] std::chrono::milliseconds wait(const IpAddress& address, Time now) const;
     // The try was honest: it does not count.
     void give_back(const IpAddress& address);
 

@@ -38,14 +38,9 @@ Api::Answer<v1::CreateTokenResponse> Api::create_token(Actor actor,
                                                        v1::CreateTokenRequest request) {
     // A server gets the authority's keys.
     if (!request.server().empty()) {
-        Result<void> allowed = require_role(actor, model::Role::admin);
-        if (!allowed) {
-            rpc::Caller caller;
-            caller.remote = actor.source;
-            parts_.refusals.record(Refused::call, "/hawser.v1.Api/CreateToken", caller,
-                                   allowed.error());
-            co_return fail(std::move(allowed.error()));
-        }
+        Result<void> allowed = refusing(api_method("/hawser.v1.Api/CreateToken"), actor,
+                                        require_role(actor, model::Role::admin));
+        if (!allowed) co_return fail(std::move(allowed.error()));
     }
     const Result<Duration> lifetime = lifetime_of(request);
     if (!lifetime) co_return fail(lifetime.error());

@@ -154,7 +154,7 @@ Result<v1::WatchRequest> parse(const Result<std::optional<std::string>>& bytes) 
 } // namespace
 
 io::Task<Result<void>> Api::watch(const rpc::Caller& caller, rpc::MessageStream& stream) {
-    Result<Actor> actor = admit("/hawser.v1.Api/Watch", model::Role::reader, caller);
+    Result<Actor> actor = admit(api_method("/hawser.v1.Api/Watch"), caller);
     if (!actor) co_return fail(std::move(actor.error()));
     const Result<v1::WatchRequest> request = parse(co_await stream.read(limits::rpc_timeout));
     if (!request) co_return fail(request.error());

@@ -15,6 +15,8 @@ constexpr std::string_view passwd_file =
     "root:x:0:0::/root:/bin/sh\nann:x:1001:100::/:\nbob:x:1002:100::/:\neve:x:1003:100::/:\n"
     "broken\nnobody:x:not-a-number:1::/:\n";
 
+constexpr WallTime now = 1'000'000;
+
 template <typename T>
 void put(registry::Tables& tables, T resource) {
     model::Resource value(std::move(resource));
@@ -60,7 +62,7 @@ TEST_CASE("on the admin socket: root, the server's own user, the group") {
     const registry::Tables tables;
     const LocalAdmins admins = parse_local_admins(group_file, passwd_file, 7);
     const auto role = [&](uid_t uid, gid_t gid) -> std::optional<model::Role> {
-        const Result<Actor> actor = identify_operator(local(uid, gid), tables, admins);
+        const Result<Actor> actor = identify_operator(local(uid, gid), tables, admins, now);
         if (!actor) {
             CHECK(actor.error().code == ErrorCode::permission_denied);
             return std::nullopt;
@@ -76,7 +78,7 @@ TEST_CASE("on the admin socket: root, the server's own user, the group") {
     CHECK_FALSE(role(5000, 100).has_value());
     // Without the group its number means nothing: 0 is not everybody's group.
     const Result<Actor> actor =
-        identify_operator(local(5000, 0), tables, parse_local_admins("", passwd_file, 7));
+        identify_operator(local(5000, 0), tables, parse_local_admins("", passwd_file, 7), now);
     CHECK_FALSE(actor.has_value());
 }
 
@@ -90,7 +92,7 @@ TEST_CASE("an operator token is good with its own secret only") {
     const auto identify = [&](const std::string& bearer) {
         rpc::Caller caller;
         caller.bearer = bearer;
-        return identify_operator(caller, tables, {});
+        return identify_operator(caller, tables, {}, now);
     };
     const Result<Actor> actor = identify(token.to_text());
     REQUIRE(actor.has_value());
@@ -112,9 +114,86 @@ TEST_CASE("an operator token is good with its own secret only") {
     CHECK(identify("nonsense").error().code == ErrorCode::unauthenticated);
 }
 
+// An operator's token as the registry has it, and what its bearer is told.
+struct KnownToken {
+    explicit KnownToken(model::OperatorToken row) {
+        row.id = text.id;
+        row.secret_hash = ca::hash_secret(text.secret);
+        put(tables, std::move(row));
+    }
+    Result<Actor> identify(const std::string& secret, WallTime when) {
+        rpc::Caller caller;
+        caller.bearer = ca::OperatorTokenText{.id = text.id, .secret = secret}.to_text();
+        return identify_operator(caller, tables, {}, when);
+    }
+    ca::OperatorTokenText text{.id = ca::new_token_id(), .secret = ca::new_token_secret()};
+    registry::Tables tables;
+};
+
+TEST_CASE("an operator token is good until it expires") {
+    KnownToken token({.created_at = 1, .expires_at = now});
+    CHECK(token.identify(token.text.secret, now - 1).has_value());
+    const Result<Actor> late = token.identify(token.text.secret, now);
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error().code == ErrorCode::unauthenticated);
+    CHECK(late.error().message.contains("expired at"));
+    // That it expired is told only to who had it.
+    CHECK(token.identify(ca::new_token_secret(), now).error().message ==
+          "the operator token is not valid");
+}
+
+TEST_CASE("a rotated operator token is good with the secret before for as long as was said") {
+    const std::string before = ca::new_token_secret();
+    KnownToken token(
+        {.created_at = 1, .previous_hash = ca::hash_secret(before), .previous_until = now});
+    CHECK(token.identify(before, now - 1).has_value());
+    CHECK(token.identify(token.text.secret, now - 1).has_value());
+    CHECK(token.identify(token.text.secret, now).has_value());
+    CHECK(token.identify(before, now).error().message.contains("since it was rotated"));
+    CHECK(token.identify(ca::new_token_secret(), now - 1).error().message ==
+          "the operator token is not valid");
+}
+
+TEST_CASE("a registrar writes services of its prefix and nothing else") {
+    KnownToken token({.role = model::Role::registrar, .created_at = 1, .service_prefix = "web-"});
+    const Result<Actor> found = token.identify(token.text.secret, now);
+    REQUIRE(found.has_value());
+    const Actor& registrar = *found;
+    const auto apply = [&](std::vector<std::string> services, bool policy = false) {
+        model::ApplyResources command;
+        for (std::string& name : services) {
+            command.services.emplace_back();
+            command.services.back().name = std::move(name);
+        }
+        if (policy) command.policies.push_back({.name = "p", .service = "web-a", .from = {}});
+        return require_scope(registrar, command);
+    };
+    CHECK(apply({"web-a", "web-b"}).has_value());
+    CHECK(apply({}).has_value());
+    for (const std::string& name : {"api", "web", "xweb-a", ""}) {
+        CAPTURE(name);
+        const Result<void> refused = apply({"web-a", name});
+        REQUIRE_FALSE(refused.has_value());
+        CHECK(refused.error().code == ErrorCode::permission_denied);
+        CHECK(refused.error().message.contains("web-*"));
+    }
+    CHECK_FALSE(apply({"web-a"}, true).has_value());
+    const auto remove = [&](model::Kind kind, const std::string& name) {
+        return require_scope(registrar, model::DeleteResource{.kind = kind, .name = name})
+            .has_value();
+    };
+    CHECK(remove(model::Kind::service, "web-a"));
+    CHECK_FALSE(remove(model::Kind::service, "api"));
+    CHECK_FALSE(remove(model::Kind::node, "web-1"));
+    CHECK_FALSE(remove(model::Kind::policy, "web-a"));
+    CHECK_FALSE(remove(model::Kind::quarantine, "node/web-1"));
+    const Actor other{.name = "x", .role = model::Role::operator_};
+    CHECK(require_scope(other, model::DeleteResource{.kind = model::Kind::node, .name = "web-1"}));
+}
+
 TEST_CASE("a certificate is no operator's") {
     const registry::Tables tables;
-    CHECK(identify_operator(with_certificate("spiffe://hawser.local/node/web-1"), tables, {})
+    CHECK(identify_operator(with_certificate("spiffe://hawser.local/node/web-1"), tables, {}, now)
               .error()
               .code == ErrorCode::unauthenticated);
 }

@@ -29,6 +29,18 @@ TEST_CASE("a burst, and then one a second") {
     CHECK_FALSE(limiter.take(address(1), start + 1h));
 }
 
+TEST_CASE("it says when there is a try again") {
+    SourceLimiter limiter({.per_second = 2, .burst = 1, .sources = 10});
+    CHECK(limiter.wait(address(1), start) == 0ms);
+    REQUIRE(limiter.take(address(1), start));
+    CHECK(limiter.wait(address(1), start) == 500ms);
+    CHECK(limiter.wait(address(1), start + 300ms) == 200ms);
+    CHECK(limiter.wait(address(2), start) == 0ms);
+    const auto later = start + limiter.wait(address(1), start);
+    CHECK(limiter.wait(address(1), later) == 0ms);
+    CHECK(limiter.take(address(1), later));
+}
+
 TEST_CASE("honest tries do not count") {
     SourceLimiter limiter({.per_second = 1, .burst = 2, .sources = 10});
     for (int i = 0; i < 100; ++i) {
