@@ -17,13 +17,13 @@ using namespace hawser;
 
 // In the order of the help text.
 constexpr std::array verbs{
-    &cmd::add_server,     &cmd::add_agent,     &cmd::add_dev,      &cmd::add_demo,
-    &cmd::add_init,       &cmd::add_token,     &cmd::add_join,     &cmd::add_apply,
-    &cmd::add_plan,       &cmd::add_get,       &cmd::add_delete,   &cmd::add_history,
-    &cmd::add_rollback,   &cmd::add_validate,  &cmd::add_services, &cmd::add_nodes,
-    &cmd::add_members,    &cmd::add_status,    &cmd::add_check,    &cmd::add_cert,
-    &cmd::add_quarantine, &cmd::add_intercept, &cmd::add_snapshot, &cmd::add_ca,
-    &cmd::add_version,
+    &cmd::add_server,  &cmd::add_agent,      &cmd::add_dev,       &cmd::add_demo,
+    &cmd::add_init,    &cmd::add_token,      &cmd::add_operator,  &cmd::add_join,
+    &cmd::add_apply,   &cmd::add_plan,       &cmd::add_get,       &cmd::add_delete,
+    &cmd::add_history, &cmd::add_rollback,   &cmd::add_validate,  &cmd::add_services,
+    &cmd::add_nodes,   &cmd::add_members,    &cmd::add_status,    &cmd::add_check,
+    &cmd::add_cert,    &cmd::add_quarantine, &cmd::add_intercept, &cmd::add_snapshot,
+    &cmd::add_ca,      &cmd::add_version,
 };
 
 } // namespace

@@ -30,6 +30,7 @@ void add_intercept(CLI::App& root, Action& chosen);
 void add_join(CLI::App& root, Action& chosen);
 void add_members(CLI::App& root, Action& chosen);
 void add_nodes(CLI::App& root, Action& chosen);
+void add_operator(CLI::App& root, Action& chosen);
 void add_plan(CLI::App& root, Action& chosen);
 void add_quarantine(CLI::App& root, Action& chosen);
 void add_rollback(CLI::App& root, Action& chosen);

@@ -95,6 +95,38 @@ def test_tokens(host):
     mesh.expect(1, "token", "revoke", one["id"])
 
 
+def test_operator_tokens(host):
+    mesh = Mesh(host)
+    created = mesh.expect(0, "operator", "create", "ci", "--role", "registrar", "--prefix", "web-",
+                          "--ttl", "1h")
+    contains(created.stdout, "hwo1.", "the token alone on stdout")
+    equal(len(created.stdout.split()), 1, "words on stdout")
+    contains(created.stderr, "role registrar for services web-*", "what it is")
+    reader = mesh.json("operator", "create", "--role", "reader")
+    equal((reader["role"], reader["prefix"], reader["expires_at"], reader["state"]),
+          ("reader", None, None, "valid"), "a reader")
+    listed = mesh.json("operator", "list")
+    equal(sorted(token["role"] for token in listed), ["admin", "reader", "registrar"], "roles")
+    equal([token["name"] for token in listed if token["role"] == "registrar"], ["ci"], "name")
+    equal([token for token in listed if "token" in token], [], "secrets in the list")
+    contains(mesh.expect(0, "operator", "list").stdout, "web-*", "table")
+    rotated = mesh.json("operator", "rotate", reader["id"], "--grace", "1h")
+    equal(rotated["id"], reader["id"], "the token stays")
+    equal(rotated["token"] == reader["token"], False, "the same secret")
+    mesh.expect(0, "operator", "revoke", reader["id"])
+    mesh.expect(1, "operator", "revoke", reader["id"])
+    mesh.expect(1, "operator", "rotate", reader["id"])
+    equal(len(mesh.json("operator", "list")), 2, "after revoking")
+    for words, told in (((), "--role"),
+                        (("--role", "king"), "is not a role"),
+                        (("--role", "registrar"), "needs --prefix"),
+                        (("--role", "admin", "--prefix", "web"), "--prefix is for"),
+                        (("--role", "admin", "--ttl", "0s"), "must not be zero"),
+                        (("--role", "admin", "--ttl", "soon"), "--ttl"),
+                        (("--role", "registrar", "--prefix", "Web"), "the prefix is not")):
+        contains(mesh.expect(2, "operator", "create", *words).stderr, told, " ".join(words))
+
+
 def test_a_token_without_the_servers_address_says_so(host):
     mesh = Mesh(host)
     advertised = mesh.expect(0, "token", "create", "--node", "web-1")
