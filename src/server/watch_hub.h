@@ -19,6 +19,7 @@ namespace hawser::server {
 class WatchHub {
   public:
     static constexpr std::size_t default_capacity = 65'536; // changes
+    static constexpr std::size_t most_bytes = 64 << 20;     // of them, roughly
 
     // `index`: the registry's, at the beginning. What came before it is not held.
     explicit WatchHub(std::uint64_t index, std::size_t capacity = default_capacity)
@@ -37,6 +38,7 @@ class WatchHub {
     [[nodiscard]] bool closed() const { return closed_; }
 
     [[nodiscard]] std::uint64_t index() const { return index_; }
+    [[nodiscard]] std::size_t bytes() const { return bytes_; } // held, roughly
 
     // The last value of every row that changed after `have`, in the order of those changes. Empty
     // optional: no longer held, or `have` is not of this history; begin with a snapshot.
@@ -70,6 +72,7 @@ class WatchHub {
     std::uint64_t index_;
     std::uint64_t held_from_; // all visible changes after this index are in recent_
     std::size_t capacity_;
+    std::size_t bytes_ = 0;
     bool closed_ = false;
     std::deque<model::Change> recent_; // by index
     std::list<io::Signal*> followers_;

@@ -107,6 +107,25 @@ TEST_CASE("the ring is bounded, and forgets whole indexes") {
     CHECK(since(hub, 4) == Lines{});
 }
 
+TEST_CASE("the ring is bounded in bytes: labels that change all day cost a server no more") {
+    model::Instance instance{.node = "web-1", .service = "web", .port = 80, .labels = {}};
+    for (int i = 0; i < 100; ++i) instance.labels["l" + std::to_string(i)] = std::string(1000, 'x');
+    const auto value = std::make_shared<const model::Resource>(instance);
+    WatchHub hub(0);
+    for (std::uint64_t index = 1; index <= 1000; ++index) {
+        hub.publish(index, {{.kind = model::Kind::instance,
+                             .key = instance.key(),
+                             .index = index,
+                             .value = value}});
+        CHECK(hub.bytes() <= WatchHub::most_bytes);
+    }
+    CHECK(hub.bytes() > WatchHub::most_bytes / 2);
+    CHECK_FALSE(since(hub, 1).has_value());
+    CHECK(since(hub, 999) == Lines{"web-1/web/80@1000"});
+    hub.reset(1000);
+    CHECK(hub.bytes() == 0);
+}
+
 TEST_CASE("every publish wakes the subscribed, and only them") {
     LoopRunner runner;
     WatchHub hub(0);
