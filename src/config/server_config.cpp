@@ -16,6 +16,9 @@ using namespace std::chrono_literals;
 constexpr std::size_t most_advertised = limits::addresses_per_server;
 constexpr std::uint32_t most_voters = 9;
 constexpr std::uint32_t most_snapshots = 10'000;
+constexpr std::uint32_t most_audit_files = 1'000;
+constexpr std::uint64_t least_audit_file = 64 << 10;
+constexpr std::uint64_t most_audit_file = 256 << 20;
 
 ServerConfig with_defaults() {
     ServerConfig config;
@@ -80,6 +83,21 @@ void read_cluster(Table& file, ServerConfig& config) {
     if (config.snapshot_dir.empty()) config.snapshot_dir = config.data_dir + "/snapshots";
 }
 
+void read_audit(Table& audit, AuditConfig& config) {
+    std::optional<std::string> size;
+    audit.text("file_size", size, [&](const std::string& text) -> Result<void> {
+        const Result<std::uint64_t> bytes = parse_size(text);
+        if (!bytes) return fail(bytes.error());
+        config.file_bytes = *bytes;
+        if (*bytes >= least_audit_file && *bytes <= most_audit_file) return {};
+        return fail(ErrorCode::invalid, "must be between 64KiB and 256MiB");
+    });
+    audit.integer("keep", config.keep, 2U, most_audit_files);
+    audit.duration("max_age", config.max_age, 0s, std::chrono::days(36'525));
+    if (config.max_age != 0s && config.max_age < 1h)
+        audit.problem("max_age", "must be at least 1h, or \"0s\" for ever");
+}
+
 void read_server(Table& file, ServerConfig& config) {
     file.text("node", config.node,
               [](const std::string& name) { return model::check_name(name, "node name"); });
@@ -104,6 +122,7 @@ void read_server(Table& file, ServerConfig& config) {
     });
     file.duration("session_timeout", config.session_timeout, 3s, 5min);
     read_cluster(file, config);
+    file.table("audit", [&](Table& audit) { read_audit(audit, config.audit); });
     read_log(file, config.log_level, config.log_format);
 }
 

@@ -22,6 +22,13 @@ struct AuthorityConfig {
     Duration intermediate_lifetime = std::chrono::days(365);
 };
 
+// The audit log, in "audit" in data_dir.
+struct AuditConfig {
+    std::uint64_t file_bytes = 16 << 20;
+    std::uint32_t keep = 20;                         // files
+    Duration max_age = std::chrono::hours(24 * 400); // of a file; zero: for ever
+};
+
 struct ServerConfig {
     std::string node; // default: the host's name
     std::string data_dir = "/var/lib/hawser/server";
@@ -42,6 +49,7 @@ struct ServerConfig {
     Duration snapshot_interval = std::chrono::hours(1);  // zero: none are made
     std::uint32_t snapshots_kept = 24;
     std::string snapshot_dir; // default: "snapshots" in data_dir
+    AuditConfig audit;
     std::string log_level = "info";
     std::string log_format = "automatic";
 };

@@ -11,6 +11,18 @@ namespace hawser::server {
 
 namespace {
 
+// What an act is about, as the request says it.
+template <typename Request>
+std::vector<std::string> subject_of(const Request& request) {
+    std::vector<std::string> what;
+    if constexpr (requires { request.to(); }) {
+        if (!request.to().empty()) what.push_back("server " + request.to());
+    } else if constexpr (requires { request.identity(); }) {
+        if (!request.identity().empty()) what.push_back(request.identity());
+    }
+    return what;
+}
+
 // Of a read for the leader's word; an election fits into it.
 constexpr std::chrono::milliseconds longest_read{5'000};
 
@@ -76,6 +88,9 @@ void Api::add_api(rpc::Methods& methods) {
     add(methods, api_method("/hawser.v1.Api/RotateOperatorToken"), &Api::rotate_operator_token,
         View::current);
     add(methods, api_method("/hawser.v1.Api/RevokeOperatorToken"), &Api::revoke_operator_token);
+    add(methods, api_method("/hawser.v1.Audit/List"), &Api::list_audit);
+    add(methods, api_method("/hawser.v1.Audit/Verify"), &Api::verify_audit);
+    add(methods, api_method("/hawser.v1.Audit/Heads"), &Api::audit_heads);
     add(methods, api_method("/hawser.v1.Api/Quarantine"), &Api::quarantine);
     add(methods, api_method("/hawser.v1.Api/ServerStatus"), &Api::status);
     add(methods, api_method("/hawser.v1.Trust/Certificates"), &Api::certificates);
@@ -109,9 +124,9 @@ void Api::add(rpc::Methods& methods, ApiMethod method_of,
 template <typename Request, typename Response>
 void Api::add_led(rpc::Methods& methods, ApiMethod method_of,
                   Answer<Response> (Api::*method)(Actor, Request)) {
-    led_[std::string(method_of.path)] = [this, least = method_of.least, method](std::string request,
-                                                                                Actor actor) {
-        return answer_typed(least, method, std::move(request), std::move(actor));
+    led_[std::string(method_of.path)] = [this, method_of, method](std::string request,
+                                                                  Actor actor) {
+        return answer_typed(method_of, method, std::move(request), std::move(actor));
     };
     methods.unary(
         std::string(method_of.path),
@@ -122,16 +137,18 @@ void Api::add_led(rpc::Methods& methods, ApiMethod method_of,
 }
 
 template <typename Request, typename Response>
-Api::Answer<std::string> Api::answer_typed(model::Role least,
+Api::Answer<std::string> Api::answer_typed(ApiMethod of,
                                            Answer<Response> (Api::*method)(Actor, Request),
                                            std::string bytes, Actor actor) {
-    if (Result<void> allowed = require_role(actor, least); !allowed)
+    if (Result<void> allowed = require_role(actor, of.least); !allowed)
         co_return fail(std::move(allowed.error()));
     Request request;
     if (!request.ParseFromString(bytes))
         co_return fail(ErrorCode::invalid, "the request is not a valid message");
     if (Result<void> reached = co_await become_current(); !reached)
         co_return fail(std::move(reached.error()));
+    if (Result<void> kept = co_await record_act(of, actor, subject_of(request)); !kept)
+        co_return fail(std::move(kept.error()));
     Result<Response> response = co_await (this->*method)(std::move(actor), std::move(request));
     if (!response) co_return fail(std::move(response.error()));
     co_return response->SerializeAsString();
@@ -172,7 +189,24 @@ Api::Answer<Response> Api::guarded(Access access, Answer<Response> (Api::*method
     }
     Result<Actor> actor = admit(access.method, caller);
     if (!actor) co_return fail(std::move(actor.error()));
+    Result<void> recorded = co_await record_act(access.method, *actor, subject_of(request));
+    if (!recorded) co_return fail(std::move(recorded.error()));
     co_return co_await (this->*method)(std::move(*actor), std::move(request));
+}
+
+// Commands are recorded where they are proposed.
+io::Task<Result<void>> Api::record_act(ApiMethod method, Actor actor,
+                                       std::vector<std::string> what) {
+    if (method.effect != Effect::act) co_return Result<void>();
+    const Result<std::uint64_t> recorded =
+        co_await parts_.audit.record({.kind = "act",
+                                      .who = std::move(actor.name),
+                                      .from = std::move(actor.source),
+                                      .method = std::string(method.path),
+                                      .what = std::move(what)},
+                                     AuditTrail::Until::synced);
+    if (!recorded) co_return fail(recorded.error());
+    co_return Result<void>();
 }
 
 // One that was removed has nobody to wait for; it may learn of that only meanwhile.

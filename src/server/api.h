@@ -23,6 +23,7 @@
 #include "io/loop.h"
 #include "model/command.h"
 #include "model/proto/access.pb.h"
+#include "model/proto/audit.pb.h"
 #include "model/proto/authority.pb.h"
 #include "model/proto/cluster.pb.h"
 #include "model/proto/control.pb.h"
@@ -31,6 +32,8 @@
 #include "rpc/server.h"
 #include "server/access.h"
 #include "server/api_methods.h"
+#include "server/audit_heads.h"
+#include "server/audit_trail.h"
 #include "server/authority_keeper.h"
 #include "server/authority_upkeep.h"
 #include "server/cluster.h"
@@ -55,6 +58,8 @@ class Api {
         WatchHub& hub;
         AuthorityKeeper& authority;
         AuthorityUpkeep& authority_upkeep;
+        AuditTrail& audit;
+        const AuditHeads& audit_heads;
         Cluster& cluster;
         Upkeep& upkeep;
         SnapshotKeeper& snapshots;
@@ -85,8 +90,7 @@ class Api {
     void add_led(rpc::Methods& methods, ApiMethod method_of,
                  Answer<Response> (Api::*method)(Actor, Request));
     template <typename Request, typename Response>
-    Answer<std::string> answer_typed(model::Role least,
-                                     Answer<Response> (Api::*method)(Actor, Request),
+    Answer<std::string> answer_typed(ApiMethod of, Answer<Response> (Api::*method)(Actor, Request),
                                      std::string bytes, Actor actor);
     template <typename Request, typename Response>
     void add(rpc::Methods& methods, ApiMethod method_of,
@@ -100,6 +104,8 @@ class Api {
     [[nodiscard]] Result<void> refusing(ApiMethod method, const Actor& actor, Result<void> allowed);
     [[nodiscard]] rpc::Guard nodes_only(Refused what, std::string path);
     [[nodiscard]] rpc::Guard admitted(ApiMethod method);
+    [[nodiscard]] io::Task<Result<void>> record_act(ApiMethod method, Actor actor,
+                                                    std::vector<std::string> what);
     [[nodiscard]] io::Task<Result<registry::Outcome>> propose(model::Command command, Actor actor);
 
     // mesh_api.cpp
@@ -111,11 +117,17 @@ class Api {
     [[nodiscard]] Result<void> check_known_secret(const std::string& token_id,
                                                   const std::string& secret) const;
     [[nodiscard]] WallTime join_time();
-    [[nodiscard]] Result<std::string> sign_for(const model::Node& node, ByteView csr,
-                                               const model::Identity& identity);
+    struct Signing {
+        std::string node;
+        std::uint64_t generation = 0;
+        model::Identity identity;
+        std::string csr;
+        std::string source; // who gets it
+    };
+    Answer<std::string> sign_for(Signing signing);
     Answer<v1::SignResponse> sign(const rpc::Caller& caller, v1::SignRequest request);
-    [[nodiscard]] Result<std::string> sign_for_node(const rpc::Caller& caller,
-                                                    const v1::SignRequest& request);
+    [[nodiscard]] Result<Signing> may_sign(const rpc::Caller& caller,
+                                           const v1::SignRequest& request);
     io::Task<Result<void>> session(const rpc::Caller& caller, rpc::MessageStream& stream);
 
     // resource_api.cpp
@@ -182,6 +194,11 @@ class Api {
     [[nodiscard]] io::Task<Result<void>> check_removable(model::Server server);
     io::Task<void> add_members(v1::ServerStatusResponse& status);
     void add_member_warnings(v1::ServerStatusResponse& status) const;
+
+    // audit_api.cpp
+    Answer<v1::ListAuditResponse> list_audit(Actor actor, v1::ListAuditRequest request);
+    Answer<v1::VerifyAuditResponse> verify_audit(Actor actor, v1::VerifyAuditRequest request);
+    Answer<v1::AuditHeadsResponse> audit_heads(Actor actor, v1::AuditHeadsRequest request);
 
     // trust_api.cpp
     Answer<v1::CertificatesResponse> certificates(Actor actor, v1::CertificatesRequest request);

@@ -9,6 +9,7 @@
 #include "io/clock.h"
 #include "io/socket.h"
 #include "log/log.h"
+#include "server/audit_entries.h"
 #include "server/secret_files.h"
 #include "tls/x509.h"
 
@@ -198,6 +199,13 @@ Result<void> AuthorityKeeper::renew(WallTime now) {
     if (!csr) return fail(std::move(csr.error()), "requesting the server's certificate");
     Result<std::string> chain = sign(as_bytes(*csr), identity, now);
     if (!chain) return fail(std::move(chain.error()), "issuing the server's certificate");
+    if (options_.record) {
+        Result<audit::Entry> entry = certificate_entry(*chain);
+        if (!entry) return fail(std::move(entry.error()), "issuing the server's certificate");
+        entry->who = "server:" + options_.server;
+        if (Result<void> kept = options_.record(std::move(*entry)); !kept)
+            return fail(std::move(kept.error()), "issuing the server's certificate");
+    }
     const std::string with_root = *chain + tls::to_pem(as_bytes(authority_.root_der()));
     Result<tls::CredentialsPtr> credentials = tls::make_credentials(
         {.trust_domain = authority_.trust_domain(),

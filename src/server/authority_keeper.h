@@ -7,10 +7,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "audit/record.h"
 #include "base/result.h"
 #include "base/units.h"
 #include "ca/authority.h"
@@ -45,6 +47,8 @@ class AuthorityKeeper {
         std::string server; // this server's name
         Duration certificate_lifetime{};
         SealingKeyPlace sealing_key;
+        // Before a certificate of this server's own is used; none: nowhere.
+        std::function<Result<void>(audit::Entry)> record{};
     };
     // Fails when the sealing key does not open the authority's keys, or they are of others.
     static Result<std::unique_ptr<AuthorityKeeper>> load(Options options, AuthorityRows rows,

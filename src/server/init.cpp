@@ -1,5 +1,7 @@
 #include "server/init.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <format>
 #include <optional>
@@ -15,6 +17,8 @@
 #include "io/task_group.h"
 #include "model/validation.h"
 #include "raft/bootstrap.h"
+#include "server/audit_entries.h"
+#include "server/audit_trail.h"
 #include "server/raft_node.h"
 #include "server/sealing_keys.h"
 #include "server/secret_files.h"
@@ -133,6 +137,12 @@ io::Task<Result<InitResult>> make_domain(RaftNode& raft, const config::ServerCon
                                                 .role = model::Role::admin,
                                                 .created_at = now},
                              .authority = std::move(authority)};
+    const model::CommandEnvelope envelope{.command = command,
+                                          .actor = std::format("uid:{}", ::geteuid())};
+    if (auto entry = audit_entry(envelope, raft.registry().tables())) {
+        if (Result<void> recorded = record_offline(config, {}, std::move(*entry)); !recorded)
+            co_return fail(std::move(recorded.error()));
+    }
     Result<registry::Outcome> outcome =
         co_await raft.propose({.command = std::move(command), .actor = "init", .proposed_at = now});
     if (!outcome) co_return fail(std::move(outcome.error()));

@@ -11,6 +11,7 @@
 #include "log/log.h"
 #include "server/agent_session.h"
 #include "server/api.h"
+#include "server/audit_entries.h"
 #include "tls/x509.h"
 
 namespace hawser::server {
@@ -76,17 +77,22 @@ Api::Answer<v1::JoinResponse> Api::join_admitted(v1::JoinRequest request, std::s
                                          .node = request.node(),
                                          .now = now,
                                          .key = tls::sha256(as_bytes(*key))},
-                         {.name = "node:" + request.node(), .source = std::move(source)});
+                         {.name = "node:" + request.node(), .source = source});
     if (!joined) co_return fail(std::move(joined.error()));
     const auto* node = tables().get<model::Node>(request.node());
     if (node == nullptr) co_return fail(ErrorCode::aborted, "the node was deleted meanwhile");
-    Result<std::string> chain =
-        sign_for(*node, as_bytes(request.node_csr()), node_identity(authority, node->name));
+    Result<std::string> chain = co_await sign_for({.node = node->name,
+                                                   .generation = generation_of(*node),
+                                                   .identity = node_identity(authority, node->name),
+                                                   .csr = request.node_csr(),
+                                                   .source = std::move(source)});
     if (!chain) co_return fail(std::move(chain.error()));
+    node = tables().get<model::Node>(request.node());
+    if (node == nullptr) co_return fail(ErrorCode::aborted, "the node was deleted meanwhile");
 
     v1::JoinResponse response;
     response.set_node_chain(*std::move(chain));
-    response.set_trust_domain(authority.trust_domain());
+    response.set_trust_domain(parts_.authority.authority().trust_domain());
     for (const std::string& root : tables().trust()->roots) response.add_roots(root);
     for (const std::string& service : node->allowed_services) response.add_services(service);
     response.set_renew_after_ms(renew_after_ms(parts_.authority, parts_.config));
@@ -103,12 +109,20 @@ WallTime Api::join_time() {
     return last_join_;
 }
 
-Result<std::string> Api::sign_for(const model::Node& node, ByteView csr,
-                                  const model::Identity& identity) {
-    Result<std::string> chain =
-        parts_.authority.sign(csr, identity, io::wall_now(), generation_of(node));
-    if (chain) ++issued_;
-    return chain;
+// It does not leave before it is recorded for good.
+Api::Answer<std::string> Api::sign_for(Signing signing) {
+    Result<std::string> chain = parts_.authority.sign(as_bytes(signing.csr), signing.identity,
+                                                      io::wall_now(), signing.generation);
+    if (!chain) co_return chain;
+    Result<audit::Entry> entry = certificate_entry(*chain);
+    if (!entry) co_return fail(std::move(entry.error()));
+    entry->who = "node:" + signing.node;
+    entry->from = std::move(signing.source);
+    const Result<std::uint64_t> recorded =
+        co_await parts_.audit.record(std::move(*entry), AuditTrail::Until::synced);
+    if (!recorded) co_return fail(recorded.error());
+    ++issued_;
+    co_return chain;
 }
 
 // A token that was just made may not have reached this server.
@@ -130,7 +144,9 @@ Result<void> Api::check_known_secret(const std::string& token_id, const std::str
 }
 
 Api::Answer<v1::SignResponse> Api::sign(const rpc::Caller& caller, v1::SignRequest request) {
-    Result<std::string> chain = sign_for_node(caller, request);
+    Result<Signing> signing = may_sign(caller, request);
+    Result<std::string> chain = fail(signing ? Error() : signing.error());
+    if (signing) chain = co_await sign_for(std::move(*signing));
     if (!chain) {
         parts_.refusals.record(Refused::certificate, "/hawser.v1.Mesh/Sign", caller, chain.error());
         co_return fail(std::move(chain.error()));
@@ -141,7 +157,7 @@ Api::Answer<v1::SignResponse> Api::sign(const rpc::Caller& caller, v1::SignReque
     co_return response;
 }
 
-Result<std::string> Api::sign_for_node(const rpc::Caller& caller, const v1::SignRequest& request) {
+Result<Api::Signing> Api::may_sign(const rpc::Caller& caller, const v1::SignRequest& request) {
     Result<const model::Node*> node = identify_node(caller, tables());
     if (!node) return fail(std::move(node.error()));
     model::Identity identity = node_identity(parts_.authority.authority(), (*node)->name);
@@ -159,7 +175,11 @@ Result<std::string> Api::sign_for_node(const rpc::Caller& caller, const v1::Sign
         if (Result<void> free = check_quarantine(identity); !free)
             return fail(std::move(free.error()));
     }
-    return sign_for(**node, as_bytes(request.csr()), identity);
+    return Signing{.node = (*node)->name,
+                   .generation = generation_of(**node),
+                   .identity = std::move(identity),
+                   .csr = request.csr(),
+                   .source = caller.remote};
 }
 
 io::Task<Result<void>> Api::session(const rpc::Caller& caller, rpc::MessageStream& stream) {

@@ -41,6 +41,8 @@
 
 namespace hawser::server {
 
+class AuditTrail;
+
 struct RaftOptions {
     std::size_t proposals_in_flight = limits::proposals_in_flight;
     std::size_t queued_bytes = 64 << 20; // of them, what waits for the leader or the disk
@@ -93,6 +95,9 @@ class RaftNode {
     void on_installed(InstalledHandler handler) { on_installed_ = std::move(handler); }
     // Carries messages to the others; without it there are none. Outlives this.
     void set_transport(PeerTransport& transport) { transport_ = &transport; }
+
+    // Where commands are recorded before they are proposed; without it none are. Outlives this.
+    void set_audit(AuditTrail& audit) { audit_ = &audit; }
 
     // Takes part from now on.
     void launch();
@@ -168,6 +173,14 @@ class RaftNode {
         const model::CommandEnvelope& envelope, Deadline deadline);
     [[nodiscard]] Result<raft::Payload> encode_command(
         const model::CommandEnvelope& envelope) const;
+    [[nodiscard]] io::Task<Result<registry::Outcome>> propose_encoded(raft::Payload command,
+                                                                      Deadline deadline);
+    [[nodiscard]] io::Task<Result<registry::Outcome>> propose_once(raft::Payload command,
+                                                                   Deadline deadline);
+    // Done between the record of what is to be done and that of what became of it.
+    using Doing = io::Task<Result<registry::Outcome>> (RaftNode::*)(raft::Payload, Deadline);
+    [[nodiscard]] io::Task<Result<registry::Outcome>> recorded(
+        const model::CommandEnvelope& envelope, Doing doing, Deadline deadline);
     void schedule_proposals();
     void propose_queued();
     void propose_here();
@@ -221,6 +234,7 @@ class RaftNode {
     AppliedHandler on_applied_;
     InstalledHandler on_installed_;
     PeerTransport* transport_ = nullptr;
+    AuditTrail* audit_ = nullptr;
 
     Callers callers_;
     bool proposals_scheduled_ = false;

@@ -4,6 +4,8 @@
 
 #include "io/task_group.h"
 #include "log/log.h"
+#include "server/audit_entries.h"
+#include "server/audit_trail.h"
 #include "server/peer_calls.h"
 #include "server/peer_link.h"
 #include "server/raft_node.h"
@@ -63,9 +65,29 @@ io::Task<Result<registry::Outcome>> RaftNode::propose(model::CommandEnvelope env
         co_return fail(std::move(writable.error()));
     if (auto foreseen = co_await foresee(envelope, deadline); foreseen)
         co_return std::move(*foreseen);
-    const Result<raft::Payload> encoded = encode_command(envelope);
-    if (!encoded) co_return fail(encoded.error());
-    const raft::Payload& command = *encoded;
+    co_return co_await recorded(envelope, &RaftNode::propose_encoded, deadline);
+}
+
+// The door that every command goes through: one that cannot be recorded is not proposed. What the
+// log of raft holds anyway need not wait for another fsync; the record survives this process.
+io::Task<Result<registry::Outcome>> RaftNode::recorded(const model::CommandEnvelope& envelope,
+                                                       Doing doing, Deadline deadline) {
+    Result<raft::Payload> command = encode_command(envelope);
+    if (!command) co_return fail(std::move(command.error()));
+    std::optional<audit::Entry> entry;
+    if (audit_ != nullptr) entry = audit_entry(envelope, registry_.tables());
+    if (!entry) co_return co_await (this->*doing)(std::move(*command), deadline);
+    const Result<std::uint64_t> record =
+        co_await audit_->record(std::move(*entry), AuditTrail::Until::written);
+    if (!record) co_return fail(record.error());
+    Result<registry::Outcome> outcome = co_await (this->*doing)(std::move(*command), deadline);
+    audit_->note(result_entry(*record, outcome ? outcome->index : 0,
+                              outcome ? std::nullopt : std::optional(outcome.error())));
+    co_return outcome;
+}
+
+io::Task<Result<registry::Outcome>> RaftNode::propose_encoded(raft::Payload command,
+                                                              Deadline deadline) {
     while (true) {
         if (Result<void> writable = check_writable(); !writable)
             co_return fail(std::move(writable.error()));
@@ -102,13 +124,16 @@ io::Task<Result<registry::Outcome>> RaftNode::propose_as_leader(model::CommandEn
         co_return fail(std::move(writable.error()));
     Result<registry::Outcome> foreseen = registry_.check(envelope);
     if (!foreseen || foreseen->changes.empty()) co_return foreseen;
-    Result<raft::Payload> command = encode_command(envelope);
-    if (!command) co_return fail(std::move(command.error()));
-    raft::Actions actions = step_core(raft::Propose{.commands = {*command}});
+    co_return co_await recorded(envelope, &RaftNode::propose_once, deadline);
+}
+
+io::Task<Result<registry::Outcome>> RaftNode::propose_once(raft::Payload command,
+                                                           Deadline deadline) {
+    raft::Actions actions = step_core(raft::Propose{.commands = {command}});
     const std::optional<raft::Accepted> accepted = actions.accepted;
     const std::optional<Error> refused = actions.refused;
     const auto caller = std::make_shared<Caller>(executor_);
-    if (accepted) callers_.accepted({{.command = *command, .caller = caller}}, *accepted);
+    if (accepted) callers_.accepted({{.command = command, .caller = caller}}, *accepted);
     carry_out(std::move(actions));
     if (!accepted) {
         co_return fail(refused.value_or(

@@ -1,5 +1,7 @@
 #include "server/recover.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <asio/this_coro.hpp>
 #include <chrono>
@@ -11,6 +13,8 @@
 #include "io/task_group.h"
 #include "model/command.h"
 #include "registry/registry.h"
+#include "server/audit_entries.h"
+#include "server/audit_trail.h"
 #include "server/only_member.h"
 #include "server/storage.h"
 
@@ -140,6 +144,14 @@ Result<Recovery> recover(const config::ServerConfig& config) {
     const Result<Survivor> survivor = read_survivor(*storage);
     if (!survivor) return fail(survivor.error());
     model::TrustDomain domain = *survivor->registry.tables().trust();
+    const std::optional<audit::Head> known =
+        known_audit_head(survivor->registry.tables(), config.node);
+    Result<void> recorded = record_offline(config, known,
+                                           {.kind = "recover",
+                                            .who = std::format("uid:{}", ::geteuid()),
+                                            .what = {"trust_domain " + domain.name},
+                                            .index = survivor->last.index});
+    if (!recorded) return fail(std::move(recorded.error()));
     begin_epoch(domain, io::wall_now());
     const store::State state = state_of_only_member(
         survivor->id, {.index = survivor->last.index, .term = survivor->last.term},

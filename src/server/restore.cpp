@@ -1,5 +1,7 @@
 #include "server/restore.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <format>
@@ -9,6 +11,7 @@
 #include "base/unique_id.h"
 #include "ca/authority.h"
 #include "io/clock.h"
+#include "server/audit_trail.h"
 #include "server/authority_keeper.h"
 #include "server/only_member.h"
 #include "server/sealing_keys.h"
@@ -136,6 +139,16 @@ Result<RestoreResult> restore_snapshot(const config::ServerConfig& config, const
                                .index = snapshot->header.base.position.index,
                                .made_at = snapshot->header.made_at,
                                .data_dir = config.data_dir};
+    Result<void> recorded = record_offline(
+        config, {},
+        {.kind = "restore",
+         .who = std::format("uid:{}", ::geteuid()),
+         .what = {"trust_domain " + domain->name, std::format("index {}", result.index)},
+         .detail = "of " + file});
+    if (!recorded) return fail(std::move(recorded.error()));
+    // The servers' logs did not come along: they begin anew with this one.
+    std::erase_if(snapshot->rows,
+                  [](const auto& row) { return row.kind == model::Kind::audit_head; });
     begin_epoch(*domain, io::wall_now());
     const raft::ServerId self = new_unique_id();
     const store::State state =

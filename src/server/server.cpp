@@ -14,6 +14,9 @@
 #include "rpc/server.h"
 #include "server/access.h"
 #include "server/api.h"
+#include "server/audit_entries.h"
+#include "server/audit_heads.h"
+#include "server/audit_trail.h"
 #include "server/authority_keeper.h"
 #include "server/authority_upkeep.h"
 #include "server/cluster.h"
@@ -29,6 +32,7 @@ namespace {
 
 constexpr std::chrono::milliseconds start_timeout{30'000};
 constexpr std::chrono::milliseconds storing_timeout{5'000};
+constexpr std::chrono::milliseconds last_head_timeout{2'000}; // a leader that is gone is no use
 
 // A peer's connection carries votes and heartbeats too: what keeps it busy at a time is little, and
 // many of it under way fill a long road all the same.
@@ -99,6 +103,7 @@ struct Server::Parts {
     }
 
     io::Task<Result<void>> catch_up();
+    Result<void> open_audit();
     Result<void> assemble();
     Result<void> listen();
     void serve();
@@ -113,6 +118,8 @@ struct Server::Parts {
     WatchHub hub;
     Sessions sessions;
     Refusals refusals;
+    std::unique_ptr<AuditTrail> audit;
+    std::unique_ptr<AuditHeads> audit_heads;
     std::unique_ptr<AuthorityKeeper> authority;
     std::optional<Welcome> welcome;
     std::unique_ptr<Cluster> cluster;
@@ -139,6 +146,8 @@ io::Task<Result<std::unique_ptr<Server>>> Server::open(io::Executor executor,
                                          std::move(*restored));
     if (Result<void> current = co_await parts->catch_up(); !current)
         co_return fail(std::move(current.error()));
+    if (Result<void> opened = parts->open_audit(); !opened)
+        co_return fail(std::move(opened.error()));
     if (Result<void> assembled = parts->assemble(); !assembled)
         co_return fail(std::move(assembled.error()));
     co_return std::unique_ptr<Server>(new Server(std::move(parts)));
@@ -160,6 +169,18 @@ io::Task<Result<void>> Server::Parts::catch_up() {
                                config.data_dir));
 }
 
+// Before anything is done that belongs into it.
+Result<void> Server::Parts::open_audit() {
+    Result<audit::Log> opened =
+        audit::Log::open(audit_options(config),
+                         known_audit_head(raft.registry().tables(), config.node), io::wall_now());
+    if (!opened) return fail(std::move(opened.error()));
+    audit = std::make_unique<AuditTrail>(executor, std::move(*opened), config.node);
+    audit_heads = std::make_unique<AuditHeads>(raft, *audit, config.node);
+    raft.set_audit(*audit);
+    return {};
+}
+
 Result<void> Server::Parts::assemble() {
     const registry::Tables& tables = raft.registry().tables();
     AuthorityRows rows = tables.trust() != nullptr
@@ -168,12 +189,13 @@ Result<void> Server::Parts::assemble() {
                                              .authority = welcome->authority,
                                              .index = welcome->authority_index};
     const std::string trust_domain = rows.domain.name;
-    Result<std::unique_ptr<AuthorityKeeper>> loaded =
-        AuthorityKeeper::load({.data_dir = config.data_dir,
-                               .server = config.node,
-                               .certificate_lifetime = config.certificate_lifetime,
-                               .sealing_key = sealing_key_place(config)},
-                              std::move(rows), io::wall_now());
+    Result<std::unique_ptr<AuthorityKeeper>> loaded = AuthorityKeeper::load(
+        {.data_dir = config.data_dir,
+         .server = config.node,
+         .certificate_lifetime = config.certificate_lifetime,
+         .sealing_key = sealing_key_place(config),
+         .record = [this](audit::Entry entry) { return audit->record_now(std::move(entry)); }},
+        std::move(rows), io::wall_now());
     if (!loaded) return fail(std::move(loaded.error()));
     authority = std::move(*loaded);
     if (Result<void> listening = listen(); !listening) return listening;
@@ -216,6 +238,8 @@ Result<void> Server::Parts::assemble() {
                                            .hub = hub,
                                            .authority = *authority,
                                            .authority_upkeep = *authority_upkeep,
+                                           .audit = *audit,
+                                           .audit_heads = *audit_heads,
                                            .cluster = *cluster,
                                            .upkeep = *upkeep,
                                            .snapshots = *snapshots,
@@ -275,10 +299,12 @@ io::Task<Result<void>> Server::run() {
     parts.tasks.spawn(parts.sessions.supervise());
     parts.tasks.spawn(parts.authority->keep_renewed());
     parts.tasks.spawn(parts.snapshots->run());
+    parts.tasks.spawn(parts.audit_heads->run());
     parts.tasks.spawn(parts.watch_raft());
     if (!parts.stopping) co_await parts.stopped.wait_until(Broadcast::Deadline::max());
 
     parts.sessions.end_all("the server is stopping");
+    co_await parts.audit_heads->publish(last_head_timeout);
     // While the others can still be talked to: they are given the leadership and what is under way.
     co_await parts.raft.stop(storing_timeout);
     parts.upkeep->cancel();
@@ -292,6 +318,8 @@ io::Task<Result<void>> Server::run() {
     co_await parts.upkeep->join();
     co_await parts.authority_upkeep->join();
     co_await parts.cluster->join();
+    const Result<audit::Head> synced = co_await parts.audit->sync();
+    if (!synced) log::error("the end of the audit log may be lost", {{"error", synced.error()}});
     co_await asio::this_coro::throw_if_cancelled(true);
     if (parts.raft.failure()) co_return fail(*parts.raft.failure());
     co_return Result<void>();

@@ -13,13 +13,17 @@ constexpr std::chrono::milliseconds piece_timeout{30'000};
 
 } // namespace
 
-io::Task<Result<void>> Api::save_snapshot(const rpc::Caller& /*caller*/,
-                                          rpc::MessageStream& stream) {
+io::Task<Result<void>> Api::save_snapshot(const rpc::Caller& caller, rpc::MessageStream& stream) {
     Result<std::optional<std::string>> request = co_await stream.read(limits::rpc_timeout);
     if (!request) co_return fail(std::move(request.error()));
     v1::SaveSnapshotRequest wanted;
     if (!*request || !wanted.ParseFromString(**request))
         co_return fail(ErrorCode::invalid, "the request is not a valid message");
+    constexpr ApiMethod method = api_method("/hawser.v1.Api/SaveSnapshot");
+    Result<Actor> actor = admit(method, caller);
+    if (!actor) co_return fail(std::move(actor.error()));
+    if (Result<void> kept = co_await record_act(method, std::move(*actor), {}); !kept)
+        co_return kept;
     // What was confirmed before the call is in it.
     Result<void> current = wanted.stale() ? Result<void>() : co_await become_current();
     if (!current) co_return current;

@@ -67,6 +67,16 @@ void Api::add_warnings(v1::ServerStatusResponse& status, WallTime now) const {
     if (const std::string trouble = parts_.raft.status().trouble; !trouble.empty()) {
         status.add_warnings("writes are refused: " + trouble);
     }
+    if (!parts_.audit.trouble().empty())
+        status.add_warnings("changes are refused, because nothing can be recorded: " +
+                            parts_.audit.trouble());
+    if (!parts_.audit.damage().empty()) {
+        status.add_warnings("the audit log was damaged, and began anew (hawser audit verify): " +
+                            parts_.audit.damage());
+    }
+    if (!parts_.audit_heads.trouble().empty())
+        status.add_warnings("the registry was not told how far the audit log has come: " +
+                            parts_.audit_heads.trouble());
     if (const std::string damage = parts_.raft.status().damage; !damage.empty())
         status.add_warnings(damage);
     const Sessions::Ahead& ahead = parts_.sessions.farthest_ahead();
