@@ -23,7 +23,7 @@ constexpr std::array verbs{
     &cmd::add_history, &cmd::add_rollback,   &cmd::add_validate,  &cmd::add_services,
     &cmd::add_nodes,   &cmd::add_members,    &cmd::add_status,    &cmd::add_check,
     &cmd::add_cert,    &cmd::add_quarantine, &cmd::add_intercept, &cmd::add_snapshot,
-    &cmd::add_ca,      &cmd::add_version,
+    &cmd::add_ca,      &cmd::add_audit,      &cmd::add_version,
 };
 
 } // namespace

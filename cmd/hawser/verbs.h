@@ -17,6 +17,7 @@ using Action = std::function<int()>;
 
 void add_agent(CLI::App& root, Action& chosen);
 void add_apply(CLI::App& root, Action& chosen);
+void add_audit(CLI::App& root, Action& chosen);
 void add_ca(CLI::App& root, Action& chosen);
 void add_cert(CLI::App& root, Action& chosen);
 void add_check(CLI::App& root, Action& chosen);

@@ -127,6 +127,33 @@ def test_operator_tokens(host):
         contains(mesh.expect(2, "operator", "create", *words).stderr, told, " ".join(words))
 
 
+def test_audit(host):
+    mesh = Mesh(host)
+    mesh.expect(0, "operator", "create", "--role", "reader")
+    listed = mesh.json("audit", "list")
+    equal([record["kind"] for record in listed if record["kind"] in ("init", "operator_create")],
+          ["init", "operator_create"], "kinds")
+    equal((listed[-1]["who"].split(":")[0], listed[-1]["result"]), ("uid", "done"), "the last one")
+    equal(len(mesh.json("audit", "list", "-n", "1")), 1, "-n")
+    equal(mesh.json("audit", "list", "--kind", "nothing"), [], "--kind")
+    equal(mesh.json("audit", "list", "--since", "1h", "--who", "uid:")[-1], listed[-1], "--since")
+    contains(mesh.expect(0, "audit", "list").stdout, "operator_create", "table")
+    contains(mesh.expect(2, "audit", "list", "--since", "soon").stderr, "--since", "wrong usage")
+    contains(mesh.expect(0, "audit", "verify").stdout, "is whole: records 1 to", "verify")
+    report = mesh.json("audit", "verify")
+    equal((report["ok"], report["server"], report["problem"]), (True, "s1", None), "report")
+    folder = host.folder / "server" / "audit"
+    equal(host.json("audit", "verify", "--dir", str(folder))["last"], report["last"], "--dir")
+    contains(host.expect(0, "audit", "verify", "--dir", str(folder)).stdout, "no record was compared",
+             "without a server")
+    file = next(folder.iterdir())
+    file.write_text(file.read_text().replace("uid:", "uid:7", 1))
+    for words in (("audit", "verify"), ("audit", "verify", "--dir", str(folder))):
+        contains(mesh.expect(1, *words).stderr, f"{file.name}:1: record 1 was changed", "tampered")
+    contains(host.expect(1, "audit", "verify", "--dir", str(host.folder)).stderr, "no audit log",
+             "an empty folder")
+
+
 def test_a_token_without_the_servers_address_says_so(host):
     mesh = Mesh(host)
     advertised = mesh.expect(0, "token", "create", "--node", "web-1")
